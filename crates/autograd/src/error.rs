@@ -1,0 +1,55 @@
+//! What can go wrong in a backward pass, as values.
+
+use std::panic::Location;
+
+use tape::Shape;
+
+/// Why there is no gradient.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The gradient of a tensor of several elements was asked for.
+    #[error(
+        "backward: the gradient is that of one number, and this tensor has the shape {shape}; \
+         reduce it (sum, mean) or give a cotangent to vjp (at {location})"
+    )]
+    NotScalar {
+        /// The shape.
+        shape: Shape,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
+    /// The result is a constant without a tape, so nothing was recorded.
+    #[error("backward: the result is a constant that belongs to no tape (at {location})")]
+    Constant {
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
+    /// The tape of the result was reset or dropped, or belongs to another thread.
+    #[error(
+        "backward: the tape of the result was reset or dropped, or belongs to another thread \
+         (at {location})"
+    )]
+    Stale {
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
+    /// A variable to differentiate by is not on the tape of the result.
+    #[error("grad: variable {position} is not on the tape of the result (at {location})")]
+    ForeignVariable {
+        /// The position in the list of variables.
+        position: usize,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
+    /// The cotangent does not have the shape of the result.
+    #[error("vjp: a cotangent of shape {cotangent} for a result of shape {result} (at {location})")]
+    CotangentShape {
+        /// The shape of the cotangent.
+        cotangent: Shape,
+        /// The shape of the result.
+        result: Shape,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
+}

@@ -1,0 +1,147 @@
+//! The result of a backward pass.
+
+use smallvec::SmallVec;
+use tape::engine::{LeafCotangent, Recycled, Scratch};
+use tape::{HandleKey, Label, Real, Tensor, TensorVar, Var};
+
+use crate::sweep::is_absent;
+
+/// Gradients, as a value: what a backward pass has found, by handle.
+///
+/// It is independent of the tape: it stays valid when the tape is reset, and no later pass changes
+/// it.
+///
+/// ```
+/// use autograd::Differentiate;
+/// use tape::Tape;
+///
+/// let tape = Tape::new();
+/// let [x, y, unused] = tape.vars([3.0, 4.0, 5.0]);
+/// let g = (x * x * y).backward()?;
+/// assert_eq!(g.wrt(x), 24.0);
+/// assert_eq!(g.wrt(y), 9.0);
+/// assert_eq!(g.wrt(unused), 0.0);
+/// assert_eq!(g.get(unused), None);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Gradients<E: Real = f64> {
+    /// The cotangent of every scalar node up to the result.
+    scalars: Scratch<E>,
+    leaves: Recycled<E, LeafCotangent<E>>,
+    /// The tags of the scalar nodes: each from a first node on.
+    tags: SmallVec<[(u32, u32); 1]>,
+}
+
+impl<E: Real> Gradients<E> {
+    pub(crate) fn new(
+        scalars: Scratch<E>,
+        leaves: Recycled<E, LeafCotangent<E>>,
+        tags: SmallVec<[(u32, u32); 1]>,
+    ) -> Self {
+        Gradients {
+            scalars,
+            leaves,
+            tags,
+        }
+    }
+
+    /// The gradient by `x`; zero if the result does not depend on it.
+    ///
+    /// # Panics
+    /// If `x` is not on the tape of the result, or is a tensor whose gradient was not asked for:
+    /// `backward` keeps those of leaves, `grad` those of its variables.
+    #[track_caller]
+    pub fn wrt<V: Variable<E>>(&self, x: V) -> V::Gradient {
+        self.get(x).unwrap_or_else(|| x.zero_gradient(self))
+    }
+
+    /// The gradient by `x`; `None` if nothing has flowed to it: the result does not depend on it,
+    /// or it is not on the tape of the result.
+    pub fn get<V: Variable<E>>(&self, x: V) -> Option<V::Gradient> {
+        x.gradient(self)
+    }
+
+    /// The gradients of the leaves that have a label, in the order in which they were recorded. A
+    /// label may come several times.
+    pub fn labelled(&self) -> impl Iterator<Item = (Label, &Tensor<E>)> {
+        self.leaves
+            .iter()
+            .filter_map(|leaf| Some((leaf.label?, &leaf.value)))
+    }
+
+    fn knows_tag(&self, tag: u32) -> bool {
+        self.tags.iter().any(|&(_, known)| known == tag)
+    }
+
+    fn tag_of_scalar(&self, index: u32) -> Option<u32> {
+        self.tags
+            .iter()
+            .rev()
+            .find(|&&(first, _)| first <= index)
+            .map(|&(_, tag)| tag)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<E: tape::Real> Sealed for tape::Var<E> {}
+    impl<E: tape::Real> Sealed for tape::TensorVar<E> {}
+}
+
+/// What one may differentiate by: [`Var`] and [`TensorVar`].
+pub trait Variable<E: Real>: Copy + sealed::Sealed {
+    /// The type of its gradient: a number or a tensor.
+    type Gradient;
+    #[doc(hidden)]
+    fn gradient(self, gradients: &Gradients<E>) -> Option<Self::Gradient>;
+    #[doc(hidden)]
+    #[track_caller]
+    fn zero_gradient(self, gradients: &Gradients<E>) -> Self::Gradient;
+}
+
+impl<E: Real> Variable<E> for Var<E> {
+    type Gradient = E;
+
+    fn gradient(self, gradients: &Gradients<E>) -> Option<E> {
+        let HandleKey { tag, index } = self.key();
+        let slot = *gradients.scalars.get(index as usize)?;
+        let own = gradients.tag_of_scalar(index) == Some(tag);
+        (own && !is_absent(slot)).then_some(slot)
+    }
+
+    #[track_caller]
+    fn zero_gradient(self, gradients: &Gradients<E>) -> E {
+        assert!(
+            gradients.knows_tag(self.key().tag),
+            "wrt: {self:?} is not on the tape of the result"
+        );
+        E::ZERO
+    }
+}
+
+impl<E: Real> Variable<E> for TensorVar<E> {
+    type Gradient = Tensor<E>;
+
+    fn gradient(self, gradients: &Gradients<E>) -> Option<Tensor<E>> {
+        let found = gradients
+            .leaves
+            .iter()
+            .find(|leaf| leaf.leaf.key() == self.key());
+        found.map(|leaf| leaf.value.clone())
+    }
+
+    #[track_caller]
+    fn zero_gradient(self, gradients: &Gradients<E>) -> Tensor<E> {
+        assert!(
+            gradients.knows_tag(self.key().tag),
+            "wrt: {self:?} is not on the tape of the result"
+        );
+        assert!(
+            self.is_leaf(),
+            "wrt: {self:?} is not a leaf, and backward keeps the gradients of leaves; ask for it \
+             by grad(&[..])"
+        );
+        Tensor::zeros(self.shape())
+    }
+}

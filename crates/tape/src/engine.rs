@@ -1,0 +1,482 @@
+//! What a sweep needs to see of a tape: the nodes in their order, and their local rules.
+//!
+//! This is the interface to the `autograd` crate. Nothing here sums cotangents or keeps them: a rule
+//! hands over (operand, cotangent), and the sweep decides what becomes of it.
+//!
+//! Rules may be a user's code, which may do anything, even drop the tape. So no reference into the
+//! arena is held while one runs, a [`Recording`] keeps the arena alive, and after each rule it
+//! checks that the recording is still the same.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::inner::{Inner, Kind, Label};
+use crate::primitive::Primitive;
+use crate::registry::{self, NO_TAPE};
+use crate::rule::MAX_OPERANDS;
+use crate::scalar::lane::Node;
+use crate::scalar::local_rule::{Arguments, operands_of, primitive_rule};
+use crate::scalar::opcode::Opcode;
+use crate::shape::AxisSet;
+use crate::{Backward, Cotangents, Real, Shape, Tensor, TensorVar, Var};
+
+pub use crate::recycle::{LeafCotangent, Recyclable, Recycled, Scratch};
+pub use crate::scalar::{Handled, Segment};
+
+/// A node, in one of the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeId {
+    /// A scalar node.
+    Scalar(u32),
+    /// A tensor node.
+    Tensor(u32),
+}
+
+/// What a sweep has to know about a tensor node.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorInfo {
+    /// How many scalar nodes were recorded before it.
+    pub at: u32,
+    /// Whether it is an independent variable.
+    pub leaf: bool,
+    /// Whether it depends on an independent variable.
+    pub active: bool,
+    /// The label of a leaf that has one.
+    pub label: Option<Label>,
+    /// The first of the nodes that share its rule: the outputs of one operation.
+    pub first: u32,
+    /// How many nodes share its rule.
+    pub group: u32,
+}
+
+/// A recording as a sweep sees it.
+pub struct Recording<E: Real> {
+    inner: Rc<Inner<E>>,
+    epoch: u64,
+}
+
+impl<E: Real> Recording<E> {
+    fn hold(tag: u32) -> Option<Self> {
+        let inner = registry::hold::<E>(tag)?;
+        let epoch = inner.epoch.get();
+        Some(Recording { inner, epoch })
+    }
+
+    /// The recording that `v` belongs to; `None` if it is stale or a constant.
+    pub fn of_var(v: Var<E>) -> Option<Self> {
+        Self::hold(v.tag)
+    }
+
+    /// The recording that `t` belongs to; `None` if it is stale or a constant.
+    pub fn of_tensor(t: TensorVar<E>) -> Option<Self> {
+        Self::hold(t.tag)
+    }
+
+    /// The node of `v`; `None` if it is not of this recording.
+    pub fn scalar_id(&self, v: Var<E>) -> Option<u32> {
+        let known = (v.index as usize) < self.inner.scalars.len();
+        (known && v.tag == self.inner.tag_of_scalar(v.index)).then_some(v.index)
+    }
+
+    /// The node of `t`; `None` if it is not of this recording.
+    pub fn tensor_id(&self, t: TensorVar<E>) -> Option<u32> {
+        let known = (t.index as usize) < self.inner.tensors.borrow().nodes.len();
+        (known && t.tag == self.inner.tag_of_tensor(t.index)).then_some(t.index)
+    }
+
+    /// The recorded number `i`.
+    pub fn var(&self, i: u32) -> Var<E> {
+        let (_, value) = self.inner.scalars.node(i);
+        Var {
+            value,
+            index: i,
+            tag: self.inner.tag_of_scalar(i),
+        }
+    }
+
+    /// The recorded tensor `t`.
+    pub fn tensor(&self, t: u32) -> TensorVar<E> {
+        TensorVar {
+            constant: E::ZERO,
+            index: t,
+            tag: self.inner.tag_of_tensor(t),
+        }
+    }
+
+    /// A constant on this recording.
+    #[track_caller]
+    pub fn constant(&self, value: Tensor<E>) -> TensorVar<E> {
+        TensorVar::source(&self.inner, value, Kind::Constant, None)
+    }
+
+    /// A new independent tensor on this recording.
+    #[track_caller]
+    pub fn leaf(&self, value: Tensor<E>) -> TensorVar<E> {
+        TensorVar::source(&self.inner, value, Kind::Leaf, None)
+    }
+
+    /// The tags of the scalar nodes: each from a first node on.
+    pub fn scalar_tags(&self) -> SmallVec<[(u32, u32); 1]> {
+        self.inner.scalar_tags()
+    }
+
+    /// How many scalar nodes there are.
+    pub fn scalars(&self) -> usize {
+        self.inner.scalars.len()
+    }
+
+    /// How many tensor nodes there are.
+    pub fn tensors(&self) -> usize {
+        self.inner.tensors.borrow().nodes.len()
+    }
+
+    /// The scalar nodes, lent for a stretch of a sweep that runs no code of a user.
+    pub fn segment(&self) -> Segment<'_, E> {
+        self.inner.scalars.segment()
+    }
+
+    /// The facts about tensor node `t`.
+    pub fn tensor_info(&self, t: u32) -> TensorInfo {
+        let lane = self.inner.tensors.borrow();
+        let node = &lane.nodes[t as usize];
+        let (first, group) = match node.kind {
+            Kind::Output { call, .. } => {
+                let call = &lane.calls[call as usize];
+                (call.first, call.outputs)
+            }
+            _ => (t, 1),
+        };
+        TensorInfo {
+            at: node.at,
+            leaf: matches!(node.kind, Kind::Leaf),
+            active: node.active,
+            label: node.label,
+            first,
+            group,
+        }
+    }
+
+    /// Whether scalar node `i` is an independent variable.
+    pub fn is_scalar_leaf(&self, i: u32) -> bool {
+        Opcode(self.inner.scalars.node(i).0[0]) == Opcode::LEAF
+    }
+
+    fn carried(&self, i: u32) -> (u32, u32) {
+        let ([_, a, b], _) = self.inner.scalars.node(i - 1);
+        (a, b)
+    }
+
+    fn scalar_operands(&self, i: u32) -> ([u32; MAX_OPERANDS], usize) {
+        let (node, _) = self.inner.scalars.node(i);
+        let arity = |rule| self.inner.rules.borrow().get(rule).rule.arity();
+        operands_of(node, arity, || self.carried(i))
+    }
+
+    /// Calls `f` with each node that `id` was made from.
+    pub fn for_each_operand(&self, id: NodeId, mut f: impl FnMut(NodeId)) {
+        match id {
+            NodeId::Scalar(i) => {
+                if let Some(t) = self.item_of(i) {
+                    return f(NodeId::Tensor(t));
+                }
+                let (operands, arity) = self.scalar_operands(i);
+                operands[..arity].iter().for_each(|&o| f(NodeId::Scalar(o)));
+            }
+            NodeId::Tensor(t) => {
+                let lane = self.inner.tensors.borrow();
+                match lane.nodes[t as usize].kind {
+                    Kind::Leaf | Kind::Constant => {}
+                    Kind::Lift { scalar } => f(NodeId::Scalar(scalar)),
+                    Kind::Elementwise {
+                        operands,
+                        arity,
+                        constants,
+                        ..
+                    } => {
+                        for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
+                            f(NodeId::Tensor(operands[k]));
+                        }
+                    }
+                    Kind::Output { call, .. } => {
+                        for &input in &lane.calls[call as usize].inputs {
+                            f(NodeId::Tensor(input));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tensor whose only element scalar node `i` is, if it is such a node.
+    pub fn item_of(&self, i: u32) -> Option<u32> {
+        let ([opcode, _, t], _) = self.inner.scalars.node(i);
+        (Opcode(opcode) == Opcode::ITEM).then_some(t)
+    }
+
+    /// The rule of a scalar node that [`Segment::local_rule`] does not handle: a user's. Hands over
+    /// (operand, cotangent).
+    ///
+    /// # Panics
+    /// If the rule resets or drops the tape.
+    pub fn scalar_rule(
+        &self,
+        i: u32,
+        g: E,
+        needed: impl Fn(NodeId) -> bool,
+        mut sink: impl FnMut(u32, E),
+    ) {
+        let ([opcode, ..], y) = self.inner.scalars.node(i);
+        let Some(rule) = Opcode(opcode).as_rule() else {
+            return;
+        };
+        let entry = self.inner.rules.borrow().get(rule);
+        let (operands, arity) = self.scalar_operands(i);
+        let args = operands.map(|o| {
+            if arity == 0 {
+                y
+            } else {
+                self.inner.scalars.node(o).1
+            }
+        });
+        for (k, &operand) in operands[..arity].iter().enumerate() {
+            if needed(NodeId::Scalar(operand)) {
+                let cotangent = entry.rule.pull(k, g, args, y);
+                self.check();
+                sink(operand, cotangent);
+            }
+        }
+    }
+
+    /// The rule of any scalar node of the scalar lane, as recorded operations. Hands over
+    /// (operand, cotangent).
+    ///
+    /// # Panics
+    /// If the rule resets or drops the tape.
+    pub fn recorded_scalar_rule(&self, i: u32, g: Var<E>, mut sink: impl FnMut(u32, Var<E>)) {
+        let (node, _) = self.inner.scalars.node(i);
+        let arguments = Recorded { recording: self, i };
+        if primitive_rule(node, g, &arguments, &mut sink) == Handled::Yes {
+            return;
+        }
+        let Some(rule) = Opcode(node[0]).as_rule() else {
+            return;
+        };
+        let entry = self.inner.rules.borrow().get(rule);
+        let (operands, arity) = self.scalar_operands(i);
+        let args = std::array::from_fn(|k| self.var(operands[k.min(arity - 1)]));
+        for (k, &operand) in operands[..arity].iter().enumerate() {
+            let cotangent = entry.rule.pull_var(k, g, args, self.var(i));
+            self.check();
+            sink(operand, cotangent);
+        }
+    }
+
+    /// The rule of the tensor nodes that share the rule of `first`, as recorded operations, from
+    /// their cotangents. Only what `needed` accepts is computed. Hands over (operand, cotangent);
+    /// each has the shape of its operand.
+    ///
+    /// # Panics
+    /// If the rule resets or drops the tape, or returns a cotangent of the wrong shape.
+    pub fn tensor_rule(
+        &self,
+        first: u32,
+        cotangents: &[Option<TensorVar<E>>],
+        needed: impl Fn(NodeId) -> bool,
+        mut sink: impl FnMut(NodeId, TensorVar<E>),
+    ) {
+        let (kind, location) = {
+            let lane = self.inner.tensors.borrow();
+            let node = &lane.nodes[first as usize];
+            (node.kind, node.location)
+        };
+        match kind {
+            Kind::Leaf | Kind::Constant => {}
+            Kind::Lift { scalar } => {
+                if let Some(g) = cotangents[0] {
+                    sink(NodeId::Scalar(scalar), g);
+                }
+            }
+            Kind::Elementwise {
+                opcode,
+                operands,
+                arity,
+                constants,
+            } => {
+                let Some(g) = cotangents[0] else { return };
+                let y = self.tensor(first);
+                let mut args = [y; MAX_OPERANDS];
+                for k in 0..arity as usize {
+                    args[k] = if constants >> k & 1 == 1 {
+                        TensorVar::scalar_constant(self.inner.scalars.constant_at(operands[k]))
+                    } else {
+                        self.tensor(operands[k])
+                    };
+                }
+                for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
+                    let operand = NodeId::Tensor(operands[k]);
+                    if !needed(operand) {
+                        continue;
+                    }
+                    let cotangent = match opcode.as_rule() {
+                        Some(rule) => {
+                            let entry = self.inner.rules.borrow().get(rule);
+                            Some(entry.rule.pull_tensor(k, g, args, y))
+                        }
+                        None => opcode
+                            .as_primitive()
+                            .and_then(|p: Primitive| p.pull(k, operands[1] as i32, g, args, y)),
+                    };
+                    self.check();
+                    if let Some(cotangent) = cotangent {
+                        sink(operand, fit(cotangent, args[k], y));
+                    }
+                }
+            }
+            Kind::Output { call, .. } => {
+                let (op, inputs, residuals) = {
+                    let lane = self.inner.tensors.borrow();
+                    let record = &lane.calls[call as usize];
+                    (
+                        lane.op(call),
+                        record.inputs.clone(),
+                        record.residuals.clone(),
+                    )
+                };
+                let input_vars: SmallVec<[_; 4]> = inputs.iter().map(|&i| self.tensor(i)).collect();
+                let outputs: SmallVec<[_; 2]> = (0..cotangents.len() as u32)
+                    .map(|k| self.tensor(first + k))
+                    .collect();
+                let needed: SmallVec<[bool; 4]> =
+                    inputs.iter().map(|&i| needed(NodeId::Tensor(i))).collect();
+                // A rule may rely on every cotangent having a tape and the shape of its output.
+                let cotangents: SmallVec<[_; 2]> = cotangents
+                    .iter()
+                    .zip(&outputs)
+                    .map(|(g, &y)| g.map(|g| fit(g, y, y)))
+                    .collect();
+                let backward = Backward {
+                    inputs: &input_vars,
+                    outputs: &outputs,
+                    cotangents: &cotangents,
+                    residuals: &residuals,
+                    needed: &needed,
+                    tag: self.inner.tag_now.get(),
+                };
+                let made: Cotangents<E> = op.vjp(&backward);
+                self.check();
+                assert!(
+                    made.len() == inputs.len(),
+                    "{}: its vjp gives {} cotangents for {} inputs (recorded at {location})",
+                    op.name(),
+                    made.len(),
+                    inputs.len()
+                );
+                for (k, cotangent) in made.into_iter().enumerate() {
+                    if let (Some(cotangent), true) = (cotangent, needed[k]) {
+                        let reference = input_vars[k];
+                        sink(
+                            NodeId::Tensor(inputs[k]),
+                            fit(cotangent, reference, reference),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Panics if the tape was reset or dropped since the sweep began.
+    pub fn check(&self) {
+        assert!(
+            self.inner.epoch.get() == self.epoch,
+            "the tape was reset or dropped while a sweep was running on it"
+        );
+    }
+
+    /// Opens a tail: what is recorded from here on is forgotten when the guard is dropped, and its
+    /// handles are stale then.
+    pub fn begin_tail(&self) -> Tail<E> {
+        self.check();
+        Tail {
+            inner: self.inner.clone(),
+            epoch: self.epoch,
+            tag: self.inner.begin(),
+        }
+    }
+}
+
+/// See [`Recording::begin_tail`].
+pub struct Tail<E: Real> {
+    inner: Rc<Inner<E>>,
+    epoch: u64,
+    tag: u32,
+}
+
+impl<E: Real> Drop for Tail<E> {
+    fn drop(&mut self) {
+        if self.inner.epoch.get() == self.epoch {
+            self.inner.rewind(self.tag);
+        }
+    }
+}
+
+/// The arguments of a scalar node as recorded numbers.
+struct Recorded<'a, E: Real> {
+    recording: &'a Recording<E>,
+    i: u32,
+}
+
+impl<E: Real> Arguments<Var<E>> for Recorded<'_, E> {
+    fn node(&self, i: u32) -> Var<E> {
+        self.recording.var(i)
+    }
+    fn constant(&self, k: u32) -> Var<E> {
+        Var::constant(self.recording.inner.scalars.constant_at(k))
+    }
+    fn own(&self) -> Var<E> {
+        self.recording.var(self.i)
+    }
+    fn carried(&self) -> (u32, u32) {
+        self.recording.carried(self.i)
+    }
+}
+
+/// Gives a cotangent the shape of its operand: summed over the axes along which the operand was
+/// repeated to the shape of the result.
+#[track_caller]
+fn fit<E: Real>(
+    cotangent: TensorVar<E>,
+    operand: TensorVar<E>,
+    result: TensorVar<E>,
+) -> TensorVar<E> {
+    let (own, target) = (cotangent.shape(), operand.shape());
+    if cotangent.tag == NO_TAPE {
+        // A constant is a full tensor of it: a rule may hand over `T::lit(0.0)`.
+        let number = TensorVar::constant_on(
+            operand.tag,
+            Tensor::recycled(Shape::scalar(), cotangent.constant),
+        );
+        return fit(number, operand, result);
+    }
+    if own == target {
+        return cotangent;
+    }
+    if own.broadcast(&target).as_ref() != Some(&own) {
+        // The rule was about the result and did not mention it.
+        return fit(cotangent.broadcast_to(result.shape()), operand, result);
+    }
+    let skip = own.rank() - target.rank();
+    let mut axes = AxisSet::all(skip);
+    let mut keeps = true;
+    for k in 0..target.rank() {
+        if target[k] == 1 && own[skip + k] != 1 {
+            axes.insert(skip + k);
+            keeps = false;
+        }
+    }
+    let sum = cotangent.sum_axis_set(axes, false);
+    if keeps { sum } else { sum.reshape(target) }
+}
+
+// A node takes 12 bytes beside its value.
+const _: () = assert!(size_of::<Node>() == 12);

@@ -1,0 +1,63 @@
+//! What can go wrong, as values.
+
+use std::panic::Location;
+
+use crate::Shape;
+
+/// A mistake in the arguments of an operation, with the line that made it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Shapes that an operation cannot take.
+    #[error("{operation}: {} {detail} (at {location})", shapes_text(shapes))]
+    Shape {
+        /// The operation.
+        operation: &'static str,
+        /// The shapes of its arguments.
+        shapes: Vec<Shape>,
+        /// What is wrong with them.
+        detail: String,
+        /// The line that recorded the operation.
+        location: &'static Location<'static>,
+    },
+    /// An argument that an operation cannot take: an index or a label out of range, a singular
+    /// matrix.
+    #[error("{operation}: {detail} (at {location})")]
+    Argument {
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong.
+        detail: String,
+        /// The line that recorded the operation.
+        location: &'static Location<'static>,
+    },
+}
+
+fn shapes_text(shapes: &[Shape]) -> String {
+    match shapes {
+        [] => String::new(),
+        [one] => format!("shape {one}:"),
+        [first, second] => format!("shapes {first} and {second}:"),
+        many => format!("shapes {many:?}:"),
+    }
+}
+
+impl Error {
+    #[track_caller]
+    pub(crate) fn shape(operation: &'static str, shapes: &[&Shape], detail: String) -> Self {
+        let shapes = shapes.iter().map(|&s| s.clone()).collect();
+        Error::Shape {
+            operation,
+            shapes,
+            detail,
+            location: Location::caller(),
+        }
+    }
+
+    /// The line that made the mistake.
+    pub fn location(&self) -> &'static Location<'static> {
+        match self {
+            Error::Shape { location, .. } | Error::Argument { location, .. } => location,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What is behind a [`Tape`](crate::Tape): both lanes, in one order.
+
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use crate::op::{Displaced, Op, recycle_place};
+use crate::rule::{MAX_OPERANDS, RuleTable};
+use crate::scalar::lane::{LaneMark, ScalarLane};
+use crate::scalar::opcode::Opcode;
+use crate::{Real, Shape, Tensor, recycle, registry};
+
+/// What a leaf is called by those who do not see the tape, such as a parameter store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Label {
+    /// Which store the leaf belongs to.
+    pub store: u64,
+    /// Which entry of the store.
+    pub key: u64,
+}
+
+/// How a tensor node came about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// An independent variable.
+    Leaf,
+    /// A constant.
+    Constant,
+    /// A node of the scalar lane, as a tensor of rank 0.
+    Lift { scalar: u32 },
+    /// An elementwise operation; bit `k` of `constants` says that operand `k` is in the constant
+    /// pool.
+    Elementwise {
+        opcode: Opcode,
+        operands: [u32; MAX_OPERANDS],
+        arity: u8,
+        constants: u8,
+    },
+    /// An output of a call.
+    Output { call: u32 },
+}
+
+pub(crate) struct TensorNode<E: Real> {
+    pub(crate) kind: Kind,
+    pub(crate) shape: Shape,
+    /// How many scalar nodes were recorded before: the two lanes have one order.
+    pub(crate) at: u32,
+    pub(crate) location: &'static Location<'static>,
+    /// The value, once it was asked for.
+    pub(crate) value: Option<Tensor<E>>,
+    /// About how many elementwise nodes have to be computed to get the value; 0 if it is there.
+    pub(crate) pending: u32,
+    /// Whether it depends on a leaf.
+    pub(crate) active: bool,
+    pub(crate) label: Option<Label>,
+}
+
+/// One use of an [`Op`].
+pub(crate) struct Call<E: Real> {
+    pub(crate) inputs: SmallVec<[u32; 3]>,
+    pub(crate) first: u32,
+    pub(crate) outputs: u32,
+    pub(crate) residuals: SmallVec<[Tensor<E>; 1]>,
+}
+
+/// The tensor lane.
+pub(crate) struct TensorLane<E: Real> {
+    pub(crate) nodes: Vec<TensorNode<E>>,
+    pub(crate) calls: Vec<Call<E>>,
+    /// The operation of each call, and behind them those of earlier runs, whose places are used
+    /// again.
+    ops: Vec<Rc<dyn Op<E>>>,
+}
+
+impl<E: Real> TensorLane<E> {
+    pub(crate) fn op(&self, call: u32) -> Rc<dyn Op<E>> {
+        self.ops[call as usize].clone()
+    }
+
+    /// Makes `op` that of the call which is recorded next.
+    pub(crate) fn put_op<O: Op<E>>(&mut self, op: O) -> Displaced<O, dyn Op<E>> {
+        match self.ops.get_mut(self.calls.len()) {
+            Some(place) => recycle_place(place, op, |slot| slot, |op| Rc::new(op)),
+            None => {
+                self.ops.push(Rc::new(op));
+                Displaced::Nothing
+            }
+        }
+    }
+
+    fn truncate(&mut self, nodes: usize, calls: usize) {
+        for node in self.nodes.drain(nodes.min(self.nodes.len())..) {
+            if let Some(value) = node.value {
+                recycle::give(value.into_buffer());
+            }
+        }
+        for call in self.calls.drain(calls.min(self.calls.len())..) {
+            for residual in call.residuals {
+                recycle::give(residual.into_buffer());
+            }
+        }
+    }
+}
+
+/// A place that the recording can be cut back to.
+struct Mark {
+    tag: u32,
+    scalars: LaneMark,
+    nodes: usize,
+    calls: usize,
+    rules: usize,
+}
+
+pub(crate) struct Inner<E: Real> {
+    /// The tag that new nodes get.
+    pub(crate) tag_now: Cell<u32>,
+    /// Counts the resets; a sweep that finds another number stops.
+    pub(crate) epoch: Cell<u64>,
+    pub(crate) scalars: ScalarLane<E>,
+    pub(crate) tensors: RefCell<TensorLane<E>>,
+    pub(crate) rules: RefCell<RuleTable<E>>,
+    pub(crate) scratch: RefCell<crate::cluster::Scratch<E>>,
+    /// The first is the beginning; the others are the tails of the sweeps under way.
+    marks: RefCell<Vec<Mark>>,
+}
+
+impl<E: Real> Inner<E> {
+    pub(crate) fn new(with_locations: bool) -> Rc<Self> {
+        let inner = Rc::new(Inner {
+            tag_now: Cell::new(registry::NO_TAPE),
+            epoch: Cell::new(0),
+            scalars: ScalarLane::new(with_locations),
+            tensors: RefCell::new(TensorLane {
+                nodes: Vec::new(),
+                calls: Vec::new(),
+                ops: Vec::new(),
+            }),
+            rules: RefCell::new(RuleTable::new()),
+            scratch: RefCell::default(),
+            marks: RefCell::default(),
+        });
+        inner.begin();
+        inner
+    }
+
+    /// Opens a new part of the recording, with a tag of its own.
+    pub(crate) fn begin(&self) -> u32 {
+        let tag = registry::enroll(self);
+        let tensors = self.tensors.borrow();
+        self.marks.borrow_mut().push(Mark {
+            tag,
+            scalars: self.scalars.mark(),
+            nodes: tensors.nodes.len(),
+            calls: tensors.calls.len(),
+            rules: self.rules.borrow().used(),
+        });
+        self.tag_now.set(tag);
+        tag
+    }
+
+    /// Forgets the part that has this tag, and every later one; their handles are stale.
+    pub(crate) fn rewind(&self, tag: u32) {
+        while let Some(mark) = self.marks.borrow_mut().pop() {
+            registry::retire::<E>(mark.tag);
+            if mark.tag == tag {
+                self.scalars.rewind(mark.scalars);
+                self.tensors.borrow_mut().truncate(mark.nodes, mark.calls);
+                self.rules.borrow_mut().rewind(mark.rules);
+                break;
+            }
+        }
+        if let Some(mark) = self.marks.borrow().last() {
+            self.tag_now.set(mark.tag);
+            registry::point_at(mark.tag, self);
+        }
+    }
+
+    /// Forgets everything and makes every handle stale.
+    pub(crate) fn retire(&self) {
+        self.epoch.set(self.epoch.get() + 1);
+        let first = self.marks.borrow().first().map(|mark| mark.tag);
+        if let Some(tag) = first {
+            self.rewind(tag);
+        }
+    }
+
+    /// The tag of a node, by the length of the recording that `length` reads off a mark.
+    fn tag_at(&self, i: u32, length: impl Fn(&Mark) -> usize) -> u32 {
+        let marks = self.marks.borrow();
+        let mark = marks.iter().rev().find(|mark| length(mark) <= i as usize);
+        mark.map_or(registry::NO_TAPE, |mark| mark.tag)
+    }
+
+    pub(crate) fn tag_of_scalar(&self, i: u32) -> u32 {
+        self.tag_at(i, |mark| mark.scalars.nodes)
+    }
+
+    pub(crate) fn scalar_tags(&self) -> SmallVec<[(u32, u32); 1]> {
+        let marks = self.marks.borrow();
+        marks
+            .iter()
+            .map(|mark| (mark.scalars.nodes as u32, mark.tag))
+            .collect()
+    }
+
+    pub(crate) fn tag_of_tensor(&self, t: u32) -> u32 {
+        self.tag_at(t, |mark| mark.nodes)
+    }
+
+    /// Panics unless `tag` is one of this tape's.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_owns(&self, tag: u32) {
+        if tag != self.tag_now.get() {
+            self.assert_owns_slow(tag);
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn assert_owns_slow(&self, tag: u32) {
+        if self.marks.borrow().iter().any(|mark| mark.tag == tag) {
+            return;
+        }
+        match registry::try_with(tag, |_: &Inner<E>, _| ()) {
+            Some(()) => panic!("the operands of one operation belong to two different tapes"),
+            // Says which handle is stale and why.
+            None => registry::with(tag, |_: &Inner<E>, _| ()),
+        }
+    }
+
+    /// Appends a tensor node; the operands must have been checked.
+    pub(crate) fn push_tensor(&self, lane: &mut TensorLane<E>, node: TensorNode<E>) -> u32 {
+        let t = lane.nodes.len();
+        assert!(
+            t < u32::MAX as usize,
+            "a tape holds at most 2^32 - 1 tensors"
+        );
+        lane.nodes.push(node);
+        t as u32
+    }
+}
+
+impl<E: Real> Drop for Inner<E> {
+    fn drop(&mut self) {
+        recycle::tape_dropped::<E>();
+    }
+}

@@ -1,0 +1,166 @@
+//! Loops over whole tensors, without a tape.
+
+use faer::linalg::matmul::matmul;
+use faer::mat::{MatMut, MatRef};
+use faer::{Accum, Par};
+
+use crate::shape::AxisSet;
+use crate::{Real, Shape, Tensor};
+
+/// A matrix in row-major order, or the transpose of one.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct Matrix<'a, E> {
+    /// The elements.
+    pub data: &'a [E],
+    /// Rows, after the transposition if there is one.
+    pub rows: usize,
+    /// Columns, after the transposition if there is one.
+    pub columns: usize,
+    /// Whether `data` holds the transpose, in row-major order.
+    pub transposed: bool,
+}
+
+impl<E: faer::traits::ComplexField> Matrix<'_, E> {
+    fn view(&self) -> MatRef<'_, E> {
+        match self.transposed {
+            false => MatRef::from_row_major_slice(self.data, self.rows, self.columns),
+            true => MatRef::from_column_major_slice(self.data, self.rows, self.columns),
+        }
+    }
+}
+
+/// `c = a b`, or `c += a b`.
+pub(crate) fn product<E: Real + faer::traits::ComplexField>(
+    c: &mut [E],
+    a: Matrix<'_, E>,
+    b: Matrix<'_, E>,
+    add: bool,
+) {
+    let out = MatMut::from_row_major_slice_mut(c, a.rows, b.columns);
+    let accumulate = if add { Accum::Add } else { Accum::Replace };
+    matmul(out, accumulate, a.view(), b.view(), E::ONE, Par::Seq);
+}
+
+/// Fills `out` with the elements from `start` on of `input` broadcast to `target`.
+pub(crate) fn read_broadcast<E: Real>(
+    input: &Tensor<E>,
+    target: &Shape,
+    start: usize,
+    out: &mut [E],
+) {
+    let strides = input.shape().strides_within(target);
+    let data = input.as_slice();
+    let rank = target.rank();
+    // The axes from `inner` on are read in one run: repeated, or contiguous.
+    let last = rank.saturating_sub(1);
+    let (width, step) = if rank == 0 {
+        (1, 0)
+    } else {
+        (target[last], strides[last])
+    };
+    let mut done = 0;
+    while done < out.len() {
+        let position = start + done;
+        let (mut row, column) = (position / width, position % width);
+        let mut offset = column * step;
+        for k in (0..last).rev() {
+            offset += row % target[k] * strides[k];
+            row /= target[k];
+        }
+        let run = (width - column).min(out.len() - done);
+        let chunk = &mut out[done..done + run];
+        match step {
+            0 => chunk.fill(data[offset]),
+            _ => chunk.copy_from_slice(&data[offset..offset + run]),
+        }
+        done += run;
+    }
+}
+
+/// Calls `f(element of the input, position in the output)` for each element of a tensor of the given
+/// shape, in order, where the output lacks the axes of `reduced`.
+pub(crate) fn for_each_reduced(shape: &Shape, reduced: AxisSet, mut f: impl FnMut(usize, usize)) {
+    let rank = shape.rank();
+    let mut strides = [0usize; 64];
+    let mut stride = 1;
+    for k in (0..rank).rev() {
+        if !reduced.contains(k) {
+            strides[k] = stride;
+            stride *= shape[k];
+        }
+    }
+    let mut index = [0usize; 64];
+    let mut position = 0;
+    for i in 0..shape.elements() {
+        f(i, position);
+        for k in (0..rank).rev() {
+            index[k] += 1;
+            position += strides[k];
+            if index[k] < shape[k] {
+                break;
+            }
+            position -= strides[k] * shape[k];
+            index[k] = 0;
+        }
+    }
+}
+
+/// The sum of a slice, pairwise over blocks and, within a block, over fixed lanes: an error that
+/// grows with the logarithm of the length, and the same bits every time.
+pub(crate) fn sum<E: Real>(x: &[E]) -> E {
+    const BLOCK: usize = 1024;
+    const LANES: usize = 16;
+    if x.len() > BLOCK {
+        let half = (x.len() / 2).next_multiple_of(BLOCK);
+        return sum(&x[..half]) + sum(&x[half..]);
+    }
+    let mut lanes = [E::ZERO; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += x;
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] = lanes[k] + lanes[k + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Fills `out`, of the given shape, with elements of `data` read by stride.
+pub(crate) fn read_strided<E: Real>(data: &[E], shape: &Shape, strides: &[usize], out: &mut [E]) {
+    let rank = shape.rank();
+    if rank == 0 {
+        out.copy_from_slice(&data[..1]);
+        return;
+    }
+    let (width, step) = (shape[rank - 1], strides[rank - 1]);
+    if out.is_empty() {
+        return;
+    }
+    let mut index = [0usize; 64];
+    let mut offset = 0;
+    for row in out.chunks_exact_mut(width) {
+        for (i, out) in row.iter_mut().enumerate() {
+            *out = data[offset + i * step];
+        }
+        for k in (0..rank - 1).rev() {
+            index[k] += 1;
+            offset += strides[k];
+            if index[k] < shape[k] {
+                break;
+            }
+            offset -= strides[k] * shape[k];
+            index[k] = 0;
+        }
+    }
+}

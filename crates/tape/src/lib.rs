@@ -1,0 +1,58 @@
+//! The tape of the wengert automatic differentiation engine.
+//!
+//! A [`Tape`] records what is done to its handles: [`Var`] for numbers, [`TensorVar`] for tensors,
+//! both in one arena and in one order. It knows the *local* rule of each operation, which turns the
+//! cotangent of a result into cotangents of the operands. It never applies the chain rule: that is
+//! the business of the `autograd` crate, which in turn names no operation.
+//!
+//! The story of an operation:
+//!
+//! 1. A user writes `x.sin() * w + b` on handles. Each operation finds its tape through the
+//!    `registry` of the thread and appends a node. A scalar node has its value at once; an elementwise
+//!    tensor node has a shape and is *pending*; an operation with structure ([`Op`]) computes.
+//! 2. When somebody asks for the value of a pending node, the `cluster` module turns it and all that
+//!    is pending below it into one program of primitives, and runs it over cache-sized chunks.
+//! 3. A sweep walks the nodes backward through [`engine`], which hands out the cotangents that the
+//!    local rules make.
+//!
+//! Where to look:
+//!
+//! - [`Elementary`] and the rules [`Unary`], [`Binary`], [`Ternary`]: elementwise mathematics;
+//!   `primitive` has the built-in rules.
+//! - [`Op`]: operations with structure; `ops` has the built-in ones, a family a file.
+//! - `scalar` and `tensor_var`: the handles; `inner`: the arena behind them.
+//! - [`Tensor`], [`Shape`]: plain arrays, without a tape.
+
+mod cluster;
+mod elementary;
+pub mod engine;
+mod error;
+mod inner;
+mod kernels;
+mod op;
+mod ops;
+mod primitive;
+mod real;
+mod recycle;
+mod registry;
+mod rule;
+mod scalar;
+mod shape;
+mod symbol;
+mod tape;
+mod tensor;
+mod tensor_var;
+
+pub use elementary::Elementary;
+pub use error::Error;
+pub use inner::Label;
+pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+pub use ops::{Indices, concat, stack, try_concat, where_};
+pub use real::Real;
+pub use rule::{Binary, Ternary, Unary};
+pub use scalar::Var;
+pub use shape::{IntoAxes, Shape};
+pub use symbol::Symbol;
+pub use tape::Tape;
+pub use tensor::Tensor;
+pub use tensor_var::{HandleKey, TensorVar, apply_op, try_apply_op};

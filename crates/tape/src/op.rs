@@ -1,0 +1,258 @@
+//! Operations with structure: the extension point [`Op`].
+//!
+//! What is not elementwise (products, reductions, indexing, decompositions) implements [`Op`]; so do
+//! all such operations of this crate.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::{Error, Real, Shape, Tensor, TensorVar, recycle};
+
+/// The shapes of the outputs of an [`Op`].
+pub type Shapes = SmallVec<[Shape; 1]>;
+
+/// The cotangents of the inputs of an [`Op`], one for each input; `None` where nothing flows.
+pub type Cotangents<E> = SmallVec<[Option<TensorVar<E>>; 4]>;
+
+/// Why an [`Op`] cannot take its inputs. The tape adds the operation, the shapes and the line.
+#[derive(Clone, Debug)]
+pub struct Misfit(pub(crate) MisfitKind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum MisfitKind {
+    Shape(String),
+    Argument(String),
+}
+
+impl Misfit {
+    /// The shapes do not fit; `detail` says why.
+    pub fn shape(detail: impl Into<String>) -> Self {
+        Misfit(MisfitKind::Shape(detail.into()))
+    }
+
+    /// An argument other than a shape is wrong: an index, a label, a singular matrix.
+    pub fn argument(detail: impl Into<String>) -> Self {
+        Misfit(MisfitKind::Argument(detail.into()))
+    }
+
+    #[track_caller]
+    pub(crate) fn into_error(self, operation: &'static str, shapes: &[&Shape]) -> Error {
+        match self.0 {
+            MisfitKind::Shape(detail) => Error::shape(operation, shapes, detail),
+            MisfitKind::Argument(detail) => Error::Argument {
+                operation,
+                detail,
+                location: std::panic::Location::caller(),
+            },
+        }
+    }
+}
+
+/// A differentiable operation on whole tensors: any number of inputs, several outputs, residuals
+/// kept from forward to backward.
+///
+/// Its backward rule is a composite of recorded operations, so it can be differentiated again, to
+/// any order, with nothing more to write.
+///
+/// ```
+/// use tape::{Backward, Cotangents, Misfit, Op, Outputs, Real, Shape, Shapes, Tape, Tensor};
+///
+/// /// The trace of a square matrix.
+/// struct Trace;
+///
+/// impl<E: Real> Op<E> for Trace {
+///     fn name(&self) -> &'static str {
+///         "trace"
+///     }
+///     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+///         match **inputs[0] {
+///             [rows, columns] if rows == columns => Ok([Shape::scalar()].into_iter().collect()),
+///             _ => Err(Misfit::shape("the trace is that of a square matrix")),
+///         }
+///     }
+///     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+///         let n = inputs[0].shape()[0];
+///         outputs.buffer(0)[0] = inputs[0].iter().step_by(n + 1).copied().sum();
+///         Ok(())
+///     }
+///     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+///         let n = call.inputs[0].shape()[0];
+///         let identity = call.constant(Tensor::eye(n));
+///         [Some(call.cotangent() * identity)].into_iter().collect()
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let a = tape.tensor([[1.0, 2.0], [3.0, 4.0]]);
+/// assert_eq!(a.apply_op(Trace).item(), 5.0);
+/// ```
+pub trait Op<E: Real>: Any {
+    /// The name in messages.
+    fn name(&self) -> &'static str;
+
+    /// The shapes of the outputs, from those of the inputs.
+    ///
+    /// # Errors
+    /// If the operation cannot take these shapes.
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit>;
+
+    /// Computes the outputs. Shapes are as [`infer`](Op::infer) has accepted them.
+    ///
+    /// # Errors
+    /// If the operation cannot take these values.
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit>;
+
+    /// The cotangents of the inputs from those of the outputs, as recorded operations on
+    /// `call.inputs`, `call.outputs` and `call.cotangents`.
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E>;
+}
+
+/// Where [`Op::forward`] puts its results.
+#[derive(Debug)]
+pub struct Outputs<E: Real> {
+    shapes: Shapes,
+    tensors: SmallVec<[Option<Tensor<E>>; 1]>,
+    residuals: SmallVec<[Tensor<E>; 1]>,
+}
+
+impl<E: Real> Outputs<E> {
+    pub(crate) fn new(shapes: Shapes) -> Self {
+        let tensors = smallvec![None; shapes.len()];
+        Outputs {
+            shapes,
+            tensors,
+            residuals: SmallVec::new(),
+        }
+    }
+
+    /// The shape of output `k`.
+    pub fn shape(&self, k: usize) -> &Shape {
+        &self.shapes[k]
+    }
+
+    /// The buffer of output `k`, in row-major order, to be filled; what it holds at first is
+    /// unspecified.
+    pub fn buffer(&mut self, k: usize) -> &mut [E] {
+        let shape = self.shapes[k].clone();
+        filled_later(self.tensors[k].insert(recycled(shape)))
+    }
+
+    /// Two different outputs at once.
+    pub fn buffers(&mut self) -> SmallVec<[&mut [E]; 4]> {
+        for (tensor, shape) in self.tensors.iter_mut().zip(&self.shapes) {
+            *tensor = Some(recycled(shape.clone()));
+        }
+        self.tensors
+            .iter_mut()
+            .flatten()
+            .map(filled_later)
+            .collect()
+    }
+
+    /// Makes `tensor` output `k`, without a copy.
+    ///
+    /// # Panics
+    /// If its shape is not the one that [`Op::infer`] has announced.
+    #[track_caller]
+    pub fn set(&mut self, k: usize, tensor: Tensor<E>) {
+        assert!(
+            *tensor.shape() == self.shapes[k],
+            "output {k} has the shape {}, not {}",
+            self.shapes[k],
+            tensor.shape()
+        );
+        self.tensors[k] = Some(tensor);
+    }
+
+    /// Keeps a tensor for the backward pass; see [`Backward::residuals`].
+    pub fn keep(&mut self, residual: Tensor<E>) {
+        self.residuals.push(residual);
+    }
+
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn finish(
+        self,
+        name: &'static str,
+    ) -> (SmallVec<[Tensor<E>; 1]>, SmallVec<[Tensor<E>; 1]>) {
+        let tensors = self.tensors.into_iter().enumerate();
+        let tensors = tensors
+            .map(|(k, t)| t.unwrap_or_else(|| panic!("{name}: forward has not made output {k}")))
+            .collect();
+        (tensors, self.residuals)
+    }
+}
+
+fn recycled<E: Real>(shape: Shape) -> Tensor<E> {
+    let buffer = recycle::take(shape.elements());
+    Tensor::from_parts(shape, buffer)
+}
+
+fn filled_later<E: Real>(tensor: &mut Tensor<E>) -> &mut [E] {
+    tensor
+        .get_mut_slice()
+        .expect("a buffer from the pool has one owner")
+}
+
+/// What [`Op::vjp`] is given.
+#[derive(Debug)]
+pub struct Backward<'a, E: Real> {
+    /// The inputs, as recorded.
+    pub inputs: &'a [TensorVar<E>],
+    /// The outputs, as recorded.
+    pub outputs: &'a [TensorVar<E>],
+    /// The cotangent of each output; `None` for an output that the result does not depend on.
+    pub cotangents: &'a [Option<TensorVar<E>>],
+    /// What [`Outputs::keep`] has kept. They are constants: use them only for what does not change
+    /// with the inputs (indices, masks), or the second derivative is wrong.
+    pub residuals: &'a [Tensor<E>],
+    pub(crate) needed: &'a [bool],
+    pub(crate) tag: u32,
+}
+
+impl<E: Real> Backward<'_, E> {
+    /// Whether the cotangent of input `k` is asked for; the others may be `None`.
+    pub fn needs(&self, k: usize) -> bool {
+        self.needed[k]
+    }
+
+    /// The cotangent of an operation with one output.
+    ///
+    /// # Panics
+    /// If the operation has several outputs and nothing flows to the first.
+    pub fn cotangent(&self) -> TensorVar<E> {
+        self.cotangents[0].expect("the only output has a cotangent, or the rule is not asked")
+    }
+
+    /// A constant on the tape of the operation.
+    pub fn constant(&self, value: impl Into<Tensor<E>>) -> TensorVar<E> {
+        TensorVar::constant_on(self.tag, value.into())
+    }
+}
+
+/// What a recycled place held before. It is dropped by whoever put something new there, when nothing
+/// of the tape is borrowed any more: dropping it may run code of a user.
+pub(crate) enum Displaced<T, D: ?Sized> {
+    Nothing,
+    Value(#[allow(dead_code)] T),
+    Place(#[allow(dead_code)] Rc<D>),
+}
+
+/// Puts `value` into the allocation of `place`, if nobody else holds that and it has the same type.
+///
+/// `as_any` and `erase` are the two coercions, which cannot be written generically.
+pub(crate) fn recycle_place<T: 'static, D: ?Sized>(
+    place: &mut Rc<D>,
+    value: T,
+    as_any: impl FnOnce(&mut D) -> &mut dyn Any,
+    erase: impl FnOnce(T) -> Rc<D>,
+) -> Displaced<T, D> {
+    if let Some(slot) = Rc::get_mut(place)
+        .map(as_any)
+        .and_then(|slot| slot.downcast_mut::<T>())
+    {
+        return Displaced::Value(std::mem::replace(slot, value));
+    }
+    Displaced::Place(std::mem::replace(place, erase(value)))
+}

@@ -1,0 +1,336 @@
+//! Operations that read or write at given places.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::{Error, Real, Shape, Tensor, TensorVar};
+
+/// A list of indices or labels, shared: making one from a slice copies it, a clone is cheap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Indices(Arc<[usize]>);
+
+impl Indices {
+    /// The indices.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.0
+    }
+
+    fn largest(&self) -> Option<usize> {
+        self.0.iter().copied().max()
+    }
+}
+
+impl From<&[usize]> for Indices {
+    fn from(indices: &[usize]) -> Self {
+        Indices(indices.into())
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Indices {
+    fn from(indices: [usize; N]) -> Self {
+        Indices(indices.as_slice().into())
+    }
+}
+
+impl<const N: usize> From<&[usize; N]> for Indices {
+    fn from(indices: &[usize; N]) -> Self {
+        Indices(indices.as_slice().into())
+    }
+}
+
+impl From<Vec<usize>> for Indices {
+    fn from(indices: Vec<usize>) -> Self {
+        Indices(indices.into())
+    }
+}
+
+impl From<&Vec<usize>> for Indices {
+    fn from(indices: &Vec<usize>) -> Self {
+        Indices(indices.as_slice().into())
+    }
+}
+
+impl From<&Indices> for Indices {
+    fn from(indices: &Indices) -> Self {
+        indices.clone()
+    }
+}
+
+/// Lengths (before, along, after) an axis.
+fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
+    (
+        shape[..axis].iter().product(),
+        shape[axis],
+        shape[axis + 1..].iter().product(),
+    )
+}
+
+/// Whole slices along an axis: the transpose adds them up at their places.
+struct IndexSelect {
+    axis: usize,
+    indices: Indices,
+}
+
+impl<E: Real> Op<E> for IndexSelect {
+    fn name(&self) -> &'static str {
+        "index_select"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let len = inputs[0][self.axis];
+        if let Some(largest) = self.indices.largest().filter(|&i| i >= len) {
+            let detail = format!(
+                "index {largest} is out of range for axis {} of length {len}",
+                self.axis
+            );
+            return Err(Misfit::argument(detail));
+        }
+        let mut shape = inputs[0].clone();
+        shape.set(self.axis, self.indices.0.len());
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (before, len, after) = around(inputs[0].shape(), self.axis);
+        let x = inputs[0].as_slice();
+        let out = outputs.buffer(0);
+        let mut at = 0;
+        for block in 0..before {
+            for &i in &*self.indices.0 {
+                out[at..at + after].copy_from_slice(&x[(block * len + i) * after..][..after]);
+                at += after;
+            }
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let len = call.inputs[0].shape()[self.axis];
+        let op = IndexAdd {
+            axis: self.axis,
+            indices: self.indices.clone(),
+            len,
+        };
+        smallvec![Some(call.cotangent().apply_op(op))]
+    }
+}
+
+/// Adds slices up at given places of an axis of zeros: the transpose of [`IndexSelect`].
+struct IndexAdd {
+    axis: usize,
+    indices: Indices,
+    len: usize,
+}
+
+impl<E: Real> Op<E> for IndexAdd {
+    fn name(&self) -> &'static str {
+        "index_add"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let mut shape = inputs[0].clone();
+        shape.set(self.axis, self.len);
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (before, _, after) = around(inputs[0].shape(), self.axis);
+        let x = inputs[0].as_slice();
+        let out = outputs.buffer(0);
+        out.fill(E::ZERO);
+        let mut at = 0;
+        for block in 0..before {
+            for &i in &*self.indices.0 {
+                let target = &mut out[(block * self.len + i) * after..][..after];
+                for (target, &x) in target.iter_mut().zip(&x[at..at + after]) {
+                    *target += x;
+                }
+                at += after;
+            }
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let op = IndexSelect {
+            axis: self.axis,
+            indices: self.indices.clone(),
+        };
+        smallvec![Some(call.cotangent().apply_op(op))]
+    }
+}
+
+/// Single elements along an axis, a different one at each place: the transpose adds them up.
+struct Gather {
+    axis: usize,
+    indices: Indices,
+    shape: Shape,
+}
+
+/// Adds elements up at given places along an axis of zeros: the transpose of [`Gather`].
+struct ScatterAdd {
+    axis: usize,
+    indices: Indices,
+    len: usize,
+}
+
+/// Calls `f(position in the index list, position in the other tensor)`, where the list has the given
+/// shape and the other tensor has `len` entries along the axis.
+fn for_each_place(
+    indices: &Indices,
+    shape: &Shape,
+    axis: usize,
+    len: usize,
+    mut f: impl FnMut(usize, usize),
+) {
+    let (_, along, after) = around(shape, axis);
+    for (at, &i) in indices.0.iter().enumerate() {
+        let (block, inside) = (at / (along * after), at % after);
+        f(at, (block * len + i) * after + inside);
+    }
+}
+
+impl<E: Real> Op<E> for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let (own, x) = (&self.shape, inputs[0]);
+        let fits =
+            own.rank() == x.rank() && (0..x.rank()).all(|k| k == self.axis || own[k] == x[k]);
+        if !fits || own.elements() != self.indices.0.len() {
+            let detail = format!(
+                "{} indices of shape {own}; their shape may differ along axis {} only",
+                self.indices.0.len(),
+                self.axis
+            );
+            return Err(Misfit::shape(detail));
+        }
+        let len = x[self.axis];
+        if let Some(largest) = self.indices.largest().filter(|&i| i >= len) {
+            let detail = format!(
+                "index {largest} is out of range for axis {} of length {len}",
+                self.axis
+            );
+            return Err(Misfit::argument(detail));
+        }
+        Ok(smallvec![own.clone()])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let x = inputs[0].as_slice();
+        let len = inputs[0].shape()[self.axis];
+        let out = outputs.buffer(0);
+        for_each_place(&self.indices, &self.shape, self.axis, len, |at, from| {
+            out[at] = x[from]
+        });
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let len = call.inputs[0].shape()[self.axis];
+        let op = ScatterAdd {
+            axis: self.axis,
+            indices: self.indices.clone(),
+            len,
+        };
+        smallvec![Some(call.cotangent().apply_op(op))]
+    }
+}
+
+impl<E: Real> Op<E> for ScatterAdd {
+    fn name(&self) -> &'static str {
+        "scatter_add"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let mut shape = inputs[0].clone();
+        shape.set(self.axis, self.len);
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let x = inputs[0].as_slice();
+        let out = outputs.buffer(0);
+        out.fill(E::ZERO);
+        let shape = inputs[0].shape();
+        for_each_place(&self.indices, shape, self.axis, self.len, |at, to| {
+            out[to] += x[at]
+        });
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let shape = call.inputs[0].shape();
+        let op = Gather {
+            axis: self.axis,
+            indices: self.indices.clone(),
+            shape,
+        };
+        smallvec![Some(call.cotangent().apply_op(op))]
+    }
+}
+
+impl<E: Real> TensorVar<E> {
+    /// The slices at `indices` of an axis, in that order: rows of a table for axis 0. An index may
+    /// stand several times; its derivatives add up.
+    ///
+    /// # Panics
+    /// If an index is out of range, or the axis does not exist.
+    #[track_caller]
+    pub fn index_select(self, axis: isize, indices: impl Into<Indices>) -> Self {
+        self.try_index_select(axis, indices)
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`index_select`](Self::index_select), for indices from outside.
+    ///
+    /// # Errors
+    /// If an index is out of range.
+    #[track_caller]
+    pub fn try_index_select(self, axis: isize, indices: impl Into<Indices>) -> Result<Self, Error> {
+        let axis = self.axis("index_select", axis);
+        let op = IndexSelect {
+            axis,
+            indices: indices.into(),
+        };
+        Ok(crate::try_apply_op(op, &[self])?[0])
+    }
+
+    /// At each place of a tensor of the given shape, the element of this one whose index along
+    /// `axis` is the index there: `out[i][j] = x[i][indices[i][j]]` for axis 1.
+    ///
+    /// # Panics
+    /// If the shape differs from that of this tensor along another axis, does not have as many
+    /// elements as there are indices, or an index is out of range.
+    #[track_caller]
+    pub fn gather(self, axis: isize, shape: impl Into<Shape>, indices: impl Into<Indices>) -> Self {
+        self.try_gather(axis, shape, indices)
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`gather`](Self::gather), for indices from outside.
+    ///
+    /// # Errors
+    /// Where [`gather`](Self::gather) panics for its shape or an index.
+    #[track_caller]
+    pub fn try_gather(
+        self,
+        axis: isize,
+        shape: impl Into<Shape>,
+        indices: impl Into<Indices>,
+    ) -> Result<Self, Error> {
+        let axis = self.axis("gather", axis);
+        let op = Gather {
+            axis,
+            indices: indices.into(),
+            shape: shape.into(),
+        };
+        Ok(crate::try_apply_op(op, &[self])?[0])
+    }
+}
+
+/// Elementwise `x` where the mask is not 0, else `y`; shapes broadcast.
+///
+/// The derivative goes to the chosen branch alone. A branch that is not chosen contributes nothing
+/// here, but its own inside may still make NaN from `0 * inf`: keep its argument in its domain as
+/// well, `where_(mask, where_(mask, x, 1.0).ln(), 0.0)`.
+#[track_caller]
+pub fn where_<E: Real>(
+    mask: impl Into<TensorVar<E>>,
+    x: impl Into<TensorVar<E>>,
+    y: impl Into<TensorVar<E>>,
+) -> TensorVar<E> {
+    TensorVar::select_gt(mask.into().abs(), E::ZERO, x, y)
+}

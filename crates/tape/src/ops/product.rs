@@ -1,0 +1,201 @@
+//! Matrix products.
+
+use smallvec::smallvec;
+
+use crate::kernels::Matrix;
+use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::tensor_var::try_apply_op;
+use crate::{Error, Real, Shape, Tensor, TensorVar};
+
+/// The products of the matrices in the last two axes of `a` and `b`, each of which may be taken
+/// transposed; the axes before broadcast.
+///
+/// With `A` and `B` the matrices as they are multiplied, `Y = A B`: the cotangents are `G Bᵀ` and
+/// `Aᵀ G`, so all four combinations of transposes are derivatives of each other.
+struct MatMul {
+    transpose_a: bool,
+    transpose_b: bool,
+}
+
+/// Rows and columns of the matrix in the last two axes.
+fn matrix(shape: &Shape, transposed: bool) -> (usize, usize) {
+    let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
+    if transposed {
+        (columns, rows)
+    } else {
+        (rows, columns)
+    }
+}
+
+fn batch(shape: &Shape) -> Shape {
+    shape[..shape.rank() - 2].into()
+}
+
+#[track_caller]
+fn times<E: Real>(
+    a: TensorVar<E>,
+    transpose_a: bool,
+    b: TensorVar<E>,
+    transpose_b: bool,
+) -> TensorVar<E> {
+    crate::apply_op(
+        MatMul {
+            transpose_a,
+            transpose_b,
+        },
+        &[a, b],
+    )[0]
+}
+
+impl<E: Real> Op<E> for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let (rows, inner_a) = matrix(inputs[0], self.transpose_a);
+        let (inner_b, columns) = matrix(inputs[1], self.transpose_b);
+        if inner_a != inner_b {
+            let detail = format!("the inner lengths {inner_a} and {inner_b} differ");
+            return Err(Misfit::shape(detail));
+        }
+        let Some(mut shape) = batch(inputs[0]).broadcast(&batch(inputs[1])) else {
+            return Err(Misfit::shape(
+                "the axes before the last two do not broadcast",
+            ));
+        };
+        shape.push(rows);
+        shape.push(columns);
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (rows, inner) = matrix(inputs[0].shape(), self.transpose_a);
+        let (_, columns) = matrix(inputs[1].shape(), self.transpose_b);
+        let whole = batch(outputs.shape(0));
+        let places = [0, 1].map(|k| batch(inputs[k].shape()).strides_within(&whole));
+        let out = outputs.buffer(0);
+        if out.is_empty() {
+            return Ok(());
+        }
+        if inner == 0 {
+            out.fill(E::ZERO);
+            return Ok(());
+        }
+        for (k, out) in out.chunks_exact_mut(rows * columns).enumerate() {
+            // The position of each operand's matrix, by the strides of its own batch axes.
+            let at = |strides: &[usize]| {
+                let mut rest = k;
+                let mut at = 0;
+                for axis in (0..whole.rank()).rev() {
+                    at += rest % whole[axis] * strides[axis];
+                    rest /= whole[axis];
+                }
+                at
+            };
+            let a = &inputs[0].as_slice()[at(&places[0]) * rows * inner..][..rows * inner];
+            let b = &inputs[1].as_slice()[at(&places[1]) * inner * columns..][..inner * columns];
+            let a = Matrix {
+                data: a,
+                rows,
+                columns: inner,
+                transposed: self.transpose_a,
+            };
+            let b = Matrix {
+                data: b,
+                rows: inner,
+                columns,
+                transposed: self.transpose_b,
+            };
+            E::matmul(out, a, b, false);
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let (a, b, g) = (call.inputs[0], call.inputs[1], call.cotangent());
+        let (ta, tb) = (self.transpose_a, self.transpose_b);
+        let for_a = || {
+            if ta {
+                times(b, tb, g, true)
+            } else {
+                times(g, false, b, !tb)
+            }
+        };
+        let for_b = || {
+            if tb {
+                times(g, true, a, ta)
+            } else {
+                times(a, !ta, g, false)
+            }
+        };
+        smallvec![call.needs(0).then(for_a), call.needs(1).then(for_b)]
+    }
+}
+
+impl<E: Real> TensorVar<E> {
+    /// The matrix product, by numpy's rule: the product of the matrices in the last two axes, where
+    /// the axes before broadcast. A vector on the left is a row, one on the right is a column, and
+    /// its axis does not appear in the result.
+    ///
+    /// # Panics
+    /// If the inner lengths differ, the batch axes do not broadcast, or an operand has rank 0.
+    #[track_caller]
+    pub fn matmul(self, other: TensorVar<E>) -> Self {
+        self.try_matmul(other).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`matmul`](Self::matmul), for shapes from outside.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn try_matmul(self, other: TensorVar<E>) -> Result<Self, Error> {
+        let (left, right) = (self.shape(), other.shape());
+        if left.rank() == 0 || right.rank() == 0 {
+            let detail = "a tensor of rank 0 has no rows; multiply by `*`".to_owned();
+            return Err(Error::shape("matmul", &[&left, &right], detail));
+        }
+        let inner_right = right[right.rank().saturating_sub(2)];
+        if left[left.rank() - 1] != inner_right {
+            let detail = format!(
+                "the inner lengths {} and {inner_right} differ",
+                left[left.rank() - 1]
+            );
+            return Err(Error::shape("matmul", &[&left, &right], detail));
+        }
+        let a = if left.rank() == 1 {
+            self.unsqueeze(0)
+        } else {
+            self
+        };
+        let b = if right.rank() == 1 {
+            other.unsqueeze(1)
+        } else {
+            other
+        };
+        let op = MatMul {
+            transpose_a: false,
+            transpose_b: false,
+        };
+        let product = if a.rank() > 2 && b.rank() == 2 {
+            // One matrix for the whole batch: one product of many rows.
+            let mut shape = a.shape();
+            let inner = shape[shape.rank() - 1];
+            let rows = shape[..shape.rank() - 1].iter().product::<usize>();
+            let flat = try_apply_op(op, &[a.reshape([rows, inner]), b])?[0];
+            shape.set(shape.rank() - 1, flat.shape()[1]);
+            flat.reshape(shape)
+        } else {
+            try_apply_op(op, &[a, b])?[0]
+        };
+        // The axes that the vectors were given go again.
+        let product = if right.rank() == 1 {
+            product.squeeze(-1)
+        } else {
+            product
+        };
+        Ok(match (left.rank(), right.rank()) {
+            (1, 1) => product.squeeze(-1),
+            (1, _) => product.squeeze(-2),
+            _ => product,
+        })
+    }
+}

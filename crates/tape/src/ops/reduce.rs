@@ -1,0 +1,357 @@
+//! Reductions: sums, means, extrema, variances, log-sum-exp.
+
+use smallvec::smallvec;
+
+use crate::kernels::{for_each_reduced, sum};
+use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::shape::AxisSet;
+use crate::{Error, IntoAxes, Real, Shape, Tensor, TensorVar};
+
+/// The axes that a reduction runs over, and whether they stay with length 1.
+#[derive(Clone, Copy, Debug)]
+struct Over {
+    axes: AxisSet,
+    keep: bool,
+}
+
+impl Over {
+    fn shape(self, input: &Shape) -> Shape {
+        if self.keep {
+            return self.kept(input);
+        }
+        (0..input.rank())
+            .filter(|&k| !self.axes.contains(k))
+            .map(|k| input[k])
+            .collect()
+    }
+
+    /// The shape with the reduced axes as 1.
+    fn kept(self, input: &Shape) -> Shape {
+        (0..input.rank())
+            .map(|k| if self.axes.contains(k) { 1 } else { input[k] })
+            .collect()
+    }
+
+    fn count(self, input: &Shape) -> usize {
+        (0..input.rank())
+            .filter(|&k| self.axes.contains(k))
+            .map(|k| input[k])
+            .product()
+    }
+
+    /// A tensor of the reduced shape, ready to broadcast against the input.
+    #[track_caller]
+    fn expand<E: Real>(self, reduced: TensorVar<E>, input: &Shape) -> TensorVar<E> {
+        let leading = (0..input.rank()).skip_while(|&k| self.axes.contains(k));
+        if self.keep || leading.into_iter().all(|k| !self.axes.contains(k)) {
+            // Numpy's rule puts the missing leading axes back by itself.
+            return reduced;
+        }
+        reduced.reshape(self.kept(input))
+    }
+
+    /// The lengths (outside, reduced, inside) if the reduced axes are neighbours.
+    fn block(self, shape: &Shape) -> Option<(usize, usize, usize)> {
+        let first = (0..shape.rank()).find(|&k| self.axes.contains(k))?;
+        let end = (first..shape.rank())
+            .find(|&k| !self.axes.contains(k))
+            .unwrap_or(shape.rank());
+        if (end..shape.rank()).any(|k| self.axes.contains(k)) {
+            return None;
+        }
+        Some((
+            shape[..first].iter().product(),
+            shape[first..end].iter().product(),
+            shape[end..].iter().product(),
+        ))
+    }
+}
+
+/// `sum`: the cotangent is repeated.
+struct Sum(Over);
+
+impl<E: Real> Op<E> for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![self.0.shape(inputs[0])])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
+        let out = outputs.buffer(0);
+        out.fill(E::ZERO);
+        match self.0.block(shape) {
+            Some((_, reduced, 1)) if reduced > 0 => {
+                for (out, x) in out.iter_mut().zip(x.chunks_exact(reduced)) {
+                    *out = sum(x);
+                }
+            }
+            Some((_, reduced, inside)) if reduced * inside > 0 => {
+                let blocks = x.chunks_exact(reduced * inside);
+                for (out, x) in out.chunks_exact_mut(inside).zip(blocks) {
+                    for row in x.chunks_exact(inside) {
+                        for (out, &x) in out.iter_mut().zip(row) {
+                            *out += x;
+                        }
+                    }
+                }
+            }
+            _ => for_each_reduced(shape, self.0.axes, |i, o| out[o] += x[i]),
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let shape = call.inputs[0].shape();
+        smallvec![Some(
+            self.0.expand(call.cotangent(), &shape).broadcast_to(shape)
+        )]
+    }
+}
+
+/// `amax` or `amin`: the cotangent goes to the extremal elements, in equal parts where there are
+/// several.
+struct Extremum {
+    over: Over,
+    largest: bool,
+}
+
+impl Extremum {
+    fn better<E: Real>(&self, a: E, b: E) -> bool {
+        if self.largest { a > b } else { a < b }
+    }
+}
+
+impl<E: Real> Op<E> for Extremum {
+    fn name(&self) -> &'static str {
+        if self.largest { "amax" } else { "amin" }
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        if self.over.count(inputs[0]) == 0 {
+            return Err(Misfit::shape("an extremum of no elements does not exist"));
+        }
+        Ok(smallvec![self.over.shape(inputs[0])])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let x = inputs[0].as_slice();
+        let out = outputs.buffer(0);
+        out.fill(E::lit(if self.largest {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        }));
+        for_each_reduced(inputs[0].shape(), self.over.axes, |i, o| {
+            // NaN wins against everything, so that it is seen.
+            if self.better(x[i], out[o]) || x[i].is_nan() {
+                out[o] = x[i];
+            }
+        });
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        // Which elements are extremal is locally constant, so the shares are constants.
+        let (x, y) = (call.inputs[0].value(), call.outputs[0].value());
+        let shape = x.shape();
+        let mut ties = vec![0usize; y.len()];
+        for_each_reduced(shape, self.over.axes, |i, o| {
+            ties[o] += usize::from(x.as_slice()[i] == y.as_slice()[o]);
+        });
+        let mut share = Tensor::zeros(shape);
+        let shares = share.as_mut_slice();
+        for_each_reduced(shape, self.over.axes, |i, o| {
+            if x.as_slice()[i] == y.as_slice()[o] {
+                shares[i] = E::ONE / E::lit(ties[o] as f64);
+            }
+        });
+        let g = self.over.expand(call.cotangent(), shape);
+        smallvec![Some(g * call.constant(share))]
+    }
+}
+
+/// `ln sum exp x`, from the largest element, so that nothing overflows; `dy/dx = exp(x - y)`.
+struct LogSumExp(Over);
+
+impl<E: Real> Op<E> for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![self.0.shape(inputs[0])])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
+        let mut largest = vec![E::lit(f64::NEG_INFINITY); outputs.shape(0).elements()];
+        for_each_reduced(shape, self.0.axes, |i, o| {
+            if x[i] > largest[o] || x[i].is_nan() {
+                largest[o] = x[i];
+            }
+        });
+        let out = outputs.buffer(0);
+        out.fill(E::ZERO);
+        for_each_reduced(shape, self.0.axes, |i, o| {
+            // An infinite largest element would make `inf - inf`.
+            let base = if largest[o].is_finite() {
+                largest[o]
+            } else {
+                E::ZERO
+            };
+            out[o] += (x[i] - base).exp();
+        });
+        for (out, &largest) in out.iter_mut().zip(&largest) {
+            *out = out.ln()
+                + if largest.is_finite() {
+                    largest
+                } else {
+                    E::ZERO
+                };
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let x = call.inputs[0];
+        let shape = x.shape();
+        let y = self.0.expand(call.outputs[0], &shape);
+        let g = self.0.expand(call.cotangent(), &shape);
+        smallvec![Some(g * (x - y).exp())]
+    }
+}
+
+impl<E: Real> TensorVar<E> {
+    #[track_caller]
+    fn over(self, name: &'static str, axes: impl IntoAxes, keep: bool) -> Over {
+        let shape = self.shape();
+        match AxisSet::new(&shape, &axes.into_axes()) {
+            Ok(axes) => Over { axes, keep },
+            Err(axis) => {
+                let detail = format!("axis {axis} does not exist or stands twice");
+                panic!("{}", Error::shape(name, &[&shape], detail))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn over_all(self) -> Over {
+        Over {
+            axes: AxisSet::all(self.rank()),
+            keep: false,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn sum_axis_set(self, axes: AxisSet, keep: bool) -> Self {
+        self.apply_op(Sum(Over { axes, keep }))
+    }
+
+    #[track_caller]
+    fn reduce_sum(self, over: Over) -> Self {
+        if self.is_constant() {
+            self
+        } else {
+            self.apply_op(Sum(over))
+        }
+    }
+
+    #[track_caller]
+    fn reduce_mean(self, over: Over) -> Self {
+        let count = over.count(&self.shape());
+        self.reduce_sum(over) / E::lit(count as f64)
+    }
+
+    #[track_caller]
+    fn reduce_amax(self, over: Over) -> Self {
+        if self.is_constant() {
+            self
+        } else {
+            self.apply_op(Extremum {
+                over,
+                largest: true,
+            })
+        }
+    }
+
+    #[track_caller]
+    fn reduce_amin(self, over: Over) -> Self {
+        if self.is_constant() {
+            self
+        } else {
+            self.apply_op(Extremum {
+                over,
+                largest: false,
+            })
+        }
+    }
+
+    #[track_caller]
+    fn reduce_logsumexp(self, over: Over) -> Self {
+        if self.is_constant() {
+            self
+        } else {
+            self.apply_op(LogSumExp(over))
+        }
+    }
+
+    #[track_caller]
+    fn reduce_var(self, over: Over, correction: f64) -> Self {
+        let count = over.count(&self.shape()) as f64;
+        let centred = self - self.reduce_mean(Over { keep: true, ..over });
+        (centred * centred).reduce_sum(over) / E::lit(count - correction)
+    }
+
+    /// The variance of all elements: the squared deviations from the mean, summed and divided by
+    /// `n - correction`; 0 for a population, 1 for a sample.
+    #[track_caller]
+    pub fn var(self, correction: f64) -> Self {
+        self.reduce_var(self.over_all(), correction)
+    }
+
+    /// The variance over some axes, which go.
+    #[track_caller]
+    pub fn var_axes(self, axes: impl IntoAxes, correction: f64) -> Self {
+        self.reduce_var(self.over("var", axes, false), correction)
+    }
+
+    /// The variance over some axes, which stay with length 1.
+    #[track_caller]
+    pub fn var_axes_keep(self, axes: impl IntoAxes, correction: f64) -> Self {
+        self.reduce_var(self.over("var", axes, true), correction)
+    }
+}
+
+macro_rules! reductions {
+    ($($name:ident, $axes:ident, $keep:ident, $reduce:ident: $what:literal;)*) => {
+        impl<E: Real> TensorVar<E> { $(
+            #[doc = concat!($what, " of all elements, of rank 0.")]
+            #[track_caller]
+            pub fn $name(self) -> Self {
+                self.$reduce(self.over_all())
+            }
+            #[doc = concat!($what, " over some axes, which go.")]
+            ///
+            /// # Panics
+            /// If an axis does not exist.
+            #[track_caller]
+            pub fn $axes(self, axes: impl IntoAxes) -> Self {
+                self.$reduce(self.over(stringify!($name), axes, false))
+            }
+            #[doc = concat!($what, " over some axes, which stay with length 1.")]
+            ///
+            /// # Panics
+            /// If an axis does not exist.
+            #[track_caller]
+            pub fn $keep(self, axes: impl IntoAxes) -> Self {
+                self.$reduce(self.over(stringify!($name), axes, true))
+            }
+        )* }
+    };
+}
+
+reductions! {
+    sum, sum_axes, sum_axes_keep, reduce_sum: "The sum";
+    mean, mean_axes, mean_axes_keep, reduce_mean: "The mean";
+    amax, amax_axes, amax_axes_keep, reduce_amax:
+        "The largest element (its derivative is shared equally among equals)";
+    amin, amin_axes, amin_axes_keep, reduce_amin:
+        "The smallest element (its derivative is shared equally among equals)";
+    logsumexp, logsumexp_axes, logsumexp_axes_keep, reduce_logsumexp:
+        "The logarithm of the sum of the exponentials, without overflow,";
+}

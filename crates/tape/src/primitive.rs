@@ -1,0 +1,228 @@
+//! The primitives: the closed list of elementwise operations that have an opcode of their own.
+//!
+//! Each is a rule of the same traits that users implement ([`Unary`], [`Binary`], ...), in one of
+//! the files of this module; what sets a primitive apart is only that the sweep and the chunk
+//! interpreter match on it instead of calling through a pointer. Every other rule is traced into
+//! primitives.
+
+mod arithmetic;
+mod exponential;
+mod piecewise;
+mod trigonometric;
+
+use crate::rule::{Binary, MAX_OPERANDS, Ternary, Unary};
+use crate::{Elementary, Real};
+
+pub(crate) use arithmetic::*;
+pub(crate) use exponential::*;
+pub(crate) use piecewise::*;
+pub(crate) use trigonometric::*;
+
+/// Lists the methods of [`Elementary`] that are one primitive: `method Primitive (arguments)`.
+macro_rules! for_each_method {
+    ($callback:ident) => {
+        $callback! {
+            abs Abs (); signum Signum (); recip Recip (); sqrt Sqrt (); cbrt Cbrt (); exp Exp ();
+            exp2 Exp2 (); exp_m1 ExpM1 (); ln Ln (); ln_1p Ln1p (); log2 Log2 (); log10 Log10 ();
+            sin Sin (); cos Cos (); tan Tan (); asin Asin (); acos Acos (); atan Atan ();
+            sinh Sinh (); cosh Cosh (); tanh Tanh (); asinh Asinh (); acosh Acosh ();
+            atanh Atanh (); floor Floor (); ceil Ceil (); round Round (); trunc Trunc ();
+            sigmoid Sigmoid (); softplus Softplus (); relu Relu (); stop_gradient Stop ();
+            powf Powf (y); atan2 Atan2 (x); hypot Hypot (y); min Min (other); max Max (other);
+            copysign Copysign (sign); mul_add MulAdd (a, b);
+        }
+    };
+}
+pub(crate) use for_each_method;
+
+/// Calls `$callback` with the primitives of each arity. The others are `Powi` (one operand and an
+/// integer), `Stop` (which no cotangent passes) and `SelectGt` (four operands).
+macro_rules! for_each_primitive {
+    ($callback:ident) => {
+        $callback! {
+            unary { Neg Abs Signum Recip Sqrt Cbrt Exp Exp2 ExpM1 Ln Ln1p Log2 Log10 Sin Cos Tan
+                Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Floor Ceil Round Trunc Sigmoid
+                Softplus Relu Copy }
+            binary { Add Sub Mul Div Rem Powf Atan2 Hypot Min Max Copysign }
+            ternary { MulAdd }
+        }
+    };
+}
+pub(crate) use for_each_primitive;
+
+macro_rules! define {
+    (unary { $($u:ident)* } binary { $($b:ident)* } ternary { $($t:ident)* }) => {
+        /// An elementwise operation with an opcode of its own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub(crate) enum Primitive { $($b,)* $($u,)* $($t,)* Powi, Stop, SelectGt }
+
+        impl Primitive {
+            /// Every primitive, in the order of the opcodes.
+            pub(crate) const ALL: &'static [Primitive] = &[
+                $(Primitive::$b,)* $(Primitive::$u,)* $(Primitive::$t,)*
+                Primitive::Powi, Primitive::Stop, Primitive::SelectGt,
+            ];
+
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Primitive::$u => <$u as Unary>::NAME,)*
+                    $(Primitive::$b => <$b as Binary>::NAME,)*
+                    $(Primitive::$t => <$t as Ternary>::NAME,)*
+                    Primitive::Powi => "powi",
+                    Primitive::Stop => "stop_gradient",
+                    Primitive::SelectGt => "select_gt",
+                }
+            }
+
+            pub(crate) fn arity(self) -> usize {
+                match self {
+                    $(Primitive::$u)|* | Primitive::Powi | Primitive::Stop => 1,
+                    $(Primitive::$b)|* => 2,
+                    $(Primitive::$t)|* => 3,
+                    Primitive::SelectGt => 4,
+                }
+            }
+
+            /// The cotangent of operand `k` from the cotangent `g` of the result `y`; `None` where
+            /// nothing flows.
+            pub(crate) fn pull<T: Elementary>(
+                self,
+                k: usize,
+                exponent: i32,
+                g: T,
+                a: [T; MAX_OPERANDS],
+                y: T,
+            ) -> Option<T> {
+                Some(match (self, k) {
+                    (Primitive::Stop, _) | (Primitive::SelectGt, 0 | 1) => return None,
+                    $((Primitive::$u, _) => $u.pull(g, a[0], y),)*
+                    $((Primitive::$b, 0) => $b.pull_a(g, a[0], a[1], y),)*
+                    $((Primitive::$b, _) => $b.pull_b(g, a[0], a[1], y),)*
+                    $((Primitive::$t, 0) => g * $t.partial_a(a[0], a[1], a[2], y),)*
+                    $((Primitive::$t, 1) => g * $t.partial_b(a[0], a[1], a[2], y),)*
+                    $((Primitive::$t, _) => g * $t.partial_c(a[0], a[1], a[2], y),)*
+                    (Primitive::Powi, _) => Powi { n: exponent }.pull(g, a[0], y),
+                    (Primitive::SelectGt, 2) => T::select_gt(a[0], a[1], g, T::lit(0.0)),
+                    (Primitive::SelectGt, _) => T::select_gt(a[0], a[1], T::lit(0.0), g),
+                })
+            }
+
+            /// The value on numbers.
+            pub(crate) fn value<E: Real>(self, exponent: i32, a: [E; MAX_OPERANDS]) -> E {
+                match self {
+                    $(Primitive::$u => $u.value(a[0]),)*
+                    $(Primitive::$b => $b.value(a[0], a[1]),)*
+                    $(Primitive::$t => $t.value(a[0], a[1], a[2]),)*
+                    Primitive::Powi => Elementary::powi(a[0], exponent),
+                    Primitive::Stop => a[0],
+                    Primitive::SelectGt => E::select_gt(a[0], a[1], a[2], a[3]),
+                }
+            }
+
+            /// The value on chunks: `out[i]` from `a[..][i]`.
+            pub(crate) fn run<E: Real>(
+                self,
+                exponent: i32,
+                a: [&[E]; MAX_OPERANDS],
+                out: &mut [E],
+            ) {
+                // Slices of one known length let the compiler drop the bound checks.
+                let a = a.map(|a| &a[..out.len()]);
+                match self {
+                    $(Primitive::$u => for (i, out) in out.iter_mut().enumerate() {
+                        *out = $u.value(a[0][i]);
+                    },)*
+                    $(Primitive::$b => for (i, out) in out.iter_mut().enumerate() {
+                        *out = $b.value(a[0][i], a[1][i]);
+                    },)*
+                    $(Primitive::$t => for (i, out) in out.iter_mut().enumerate() {
+                        *out = $t.value(a[0][i], a[1][i], a[2][i]);
+                    },)*
+                    Primitive::Powi => for (i, out) in out.iter_mut().enumerate() {
+                        *out = Elementary::powi(a[0][i], exponent);
+                    },
+                    Primitive::Stop => out.copy_from_slice(a[0]),
+                    Primitive::SelectGt => for (i, out) in out.iter_mut().enumerate() {
+                        *out = E::select_gt(a[0][i], a[1][i], a[2][i], a[3][i]);
+                    },
+                }
+            }
+        }
+    };
+}
+
+for_each_primitive!(define);
+
+impl Primitive {
+    /// Whether a cotangent ever flows to the operands.
+    pub(crate) fn is_differentiable(self) -> bool {
+        self != Primitive::Stop
+    }
+}
+
+/// Declares unary rules: name, value, partial; optionally a shorter product with the cotangent.
+macro_rules! unary {
+    ($($(#[$meta:meta])* $rule:ident $name:literal |$x:ident, $y:ident| $value:expr, $partial:expr $(, |$g:ident| $pull:expr)?;)*) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $rule;
+
+        impl $crate::Unary for $rule {
+            const NAME: &'static str = $name;
+            #[inline(always)]
+            fn value<T: $crate::Elementary>(&self, $x: T) -> T {
+                $value
+            }
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn partial<T: $crate::Elementary>(&self, $x: T, $y: T) -> T {
+                $partial
+            }
+            $(
+                #[inline(always)]
+                #[allow(unused_variables)]
+                fn pull<T: $crate::Elementary>(&self, $g: T, $x: T, $y: T) -> T {
+                    $pull
+                }
+            )?
+        }
+    )* };
+}
+pub(crate) use unary;
+
+/// Declares binary rules: name, value, and the products of the cotangent with both partials.
+macro_rules! binary {
+    ($($(#[$meta:meta])* $rule:ident $name:literal |$g:ident, $a:ident, $b:ident, $y:ident| $value:expr, $pull_a:expr, $pull_b:expr;)*) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $rule;
+
+        impl $crate::Binary for $rule {
+            const NAME: &'static str = $name;
+            #[inline(always)]
+            fn value<T: $crate::Elementary>(&self, $a: T, $b: T) -> T {
+                $value
+            }
+            #[inline(always)]
+            fn partial_a<T: $crate::Elementary>(&self, a: T, b: T, y: T) -> T {
+                self.pull_a(T::lit(1.0), a, b, y)
+            }
+            #[inline(always)]
+            fn partial_b<T: $crate::Elementary>(&self, a: T, b: T, y: T) -> T {
+                self.pull_b(T::lit(1.0), a, b, y)
+            }
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn pull_a<T: $crate::Elementary>(&self, $g: T, $a: T, $b: T, $y: T) -> T {
+                $pull_a
+            }
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn pull_b<T: $crate::Elementary>(&self, $g: T, $a: T, $b: T, $y: T) -> T {
+                $pull_b
+            }
+        }
+    )* };
+}
+pub(crate) use binary;

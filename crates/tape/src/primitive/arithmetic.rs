@@ -1,0 +1,102 @@
+//! Sums, products, quotients and powers.
+
+use super::{binary, unary};
+use crate::{Elementary, Ternary, Unary};
+
+binary! {
+    /// `a + b`.
+    Add "add" |g, a, b, y| a + b, g, g;
+    /// `a - b`.
+    Sub "sub" |g, a, b, y| a - b, g, -g;
+    /// `a * b`.
+    Mul "mul" |g, a, b, y| a * b, g * b, g * a;
+    /// `a / b`: `dy/da = 1/b`, `dy/db = -y/b`.
+    Div "div" |g, a, b, y| a / b, g / b, -(g / b * y);
+    /// `a - b trunc(a / b)`: `dy/da = 1`, `dy/db = -trunc(a / b)`.
+    Rem "rem" |g, a, b, y| a % b, g, -(g * (a / b).trunc());
+    /// `a^b`: `dy/da = b a^(b-1)`, which is 0 for `b = 0`; `dy/db = y ln a`, which is 0 for `a = 0`.
+    Powf "powf" |g, a, b, y| a.powf(b),
+        T::select_gt(b.abs(), T::lit(0.0), g * (b * a.powf(b - T::lit(1.0))), T::lit(0.0)),
+        // The logarithm is kept away from 0, so that no infinity hides in the branch not taken.
+        T::select_gt(
+            a.abs(),
+            T::lit(0.0),
+            g * (y * T::select_gt(a.abs(), T::lit(0.0), a, T::lit(1.0)).ln()),
+            T::lit(0.0),
+        );
+    /// `sqrt(a^2 + b^2)`: `dy/da = a/y`, `dy/db = b/y`, and 0 at the origin.
+    Hypot "hypot" |g, a, b, y| a.hypot(b),
+        g * (a / T::select_gt(y, T::lit(0.0), y, T::lit(1.0))),
+        g * (b / T::select_gt(y, T::lit(0.0), y, T::lit(1.0)));
+}
+
+unary! {
+    /// `-x`.
+    Neg "neg" |x, y| -x, T::lit(-1.0), |g| -g;
+    /// `1 / x`: `dy/dx = -y^2`.
+    Recip "recip" |x, y| x.recip(), -(y * y);
+    /// `sqrt(x)`: `dy/dx = 1 / (2 y)`.
+    Sqrt "sqrt" |x, y| x.sqrt(), T::lit(0.5) / y;
+    /// `cbrt(x)`: `dy/dx = 1 / (3 y^2)`.
+    Cbrt "cbrt" |x, y| x.cbrt(), T::lit(1.0) / (T::lit(3.0) * (y * y));
+    /// `x` itself; used to broadcast.
+    Copy "copy" |x, y| x, T::lit(1.0), |g| g;
+}
+
+/// `x^n` for an integer `n`: `dy/dx = n x^(n-1)`, which is 0 for `n = 0`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Powi {
+    pub(crate) n: i32,
+}
+
+impl Unary for Powi {
+    const NAME: &'static str = "powi";
+    #[inline(always)]
+    fn value<T: Elementary>(&self, x: T) -> T {
+        x.powi(self.n)
+    }
+    #[inline(always)]
+    fn partial<T: Elementary>(&self, x: T, y: T) -> T {
+        match self.n {
+            0 => T::lit(0.0),
+            1 => T::lit(1.0),
+            2 => T::lit(2.0) * x,
+            // `n - 1` does not exist.
+            i32::MIN => T::lit(f64::from(self.n)) * (y / x),
+            n => T::lit(f64::from(n)) * x.powi(n - 1),
+        }
+    }
+    #[inline(always)]
+    fn pull<T: Elementary>(&self, g: T, x: T, y: T) -> T {
+        // A constant has derivative 0 even where the cotangent is infinite.
+        if self.n == 0 {
+            T::lit(0.0)
+        } else {
+            g * self.partial(x, y)
+        }
+    }
+}
+
+/// `a * b + c` with one rounding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MulAdd;
+
+impl Ternary for MulAdd {
+    const NAME: &'static str = "mul_add";
+    #[inline(always)]
+    fn value<T: Elementary>(&self, a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn partial_a<T: Elementary>(&self, _a: T, b: T, _c: T, _y: T) -> T {
+        b
+    }
+    #[inline(always)]
+    fn partial_b<T: Elementary>(&self, a: T, _b: T, _c: T, _y: T) -> T {
+        a
+    }
+    #[inline(always)]
+    fn partial_c<T: Elementary>(&self, _a: T, _b: T, _c: T, _y: T) -> T {
+        T::lit(1.0)
+    }
+}

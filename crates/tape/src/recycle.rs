@@ -1,0 +1,227 @@
+//! Buffers that outlive a `reset`, so that a training loop stops allocating after its first steps.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{Label, Real, Tensor, TensorVar};
+
+/// After how many resets without use the buffers of one length are given back to the allocator.
+const IDLE_RESETS: u32 = 64;
+
+/// The free buffers of one thread, by length.
+#[doc(hidden)]
+pub struct Pool<E: Real> {
+    /// Sorted by length.
+    classes: Vec<Class<E>>,
+    numbers: Shelf<E>,
+    slots: Shelf<Option<TensorVar<E>>>,
+    leaves: Shelf<LeafCotangent<E>>,
+    flags: Shelf<bool>,
+    /// The tapes alive on this thread; the last one to go empties the pool.
+    tapes: usize,
+}
+
+struct Class<E> {
+    len: usize,
+    free: Vec<Arc<Vec<E>>>,
+    idle: u32,
+}
+
+/// Empty vectors that have a capacity.
+#[doc(hidden)]
+pub struct Shelf<T>(SmallVec<[Vec<T>; 4]>);
+
+impl<E: Real> Default for Pool<E> {
+    fn default() -> Self {
+        Pool {
+            classes: Vec::new(),
+            numbers: Shelf(SmallVec::new()),
+            slots: Shelf(SmallVec::new()),
+            leaves: Shelf(SmallVec::new()),
+            flags: Shelf(SmallVec::new()),
+            tapes: 0,
+        }
+    }
+}
+
+fn with_pool<E: Real, R>(f: impl FnOnce(&mut Pool<E>) -> R) -> Option<R> {
+    // At the end of a thread the pool may be gone before the last buffers are.
+    E::pool().try_with(|pool| f(&mut pool.borrow_mut())).ok()
+}
+
+/// A buffer of `len` elements of unspecified value that nobody else holds.
+pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
+    with_pool(|pool: &mut Pool<E>| {
+        let k = pool
+            .classes
+            .binary_search_by_key(&len, |class| class.len)
+            .ok()?;
+        pool.classes[k].idle = 0;
+        pool.classes[k].free.pop()
+    })
+    .flatten()
+    .unwrap_or_else(|| Arc::new(vec![E::ZERO; len]))
+}
+
+/// Gives a buffer back; one that somebody else still holds is left to its other owners.
+pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
+    if Arc::get_mut(&mut buffer).is_none() {
+        return;
+    }
+    with_pool(|pool: &mut Pool<E>| {
+        if pool.tapes == 0 {
+            return;
+        }
+        match pool
+            .classes
+            .binary_search_by_key(&buffer.len(), |class| class.len)
+        {
+            Ok(k) => pool.classes[k].free.push(buffer),
+            Err(k) => {
+                let class = Class {
+                    len: buffer.len(),
+                    free: vec![buffer],
+                    idle: 0,
+                };
+                pool.classes.insert(k, class);
+            }
+        }
+    });
+}
+
+pub(crate) fn tape_made<E: Real>() {
+    with_pool(|pool: &mut Pool<E>| pool.tapes += 1);
+}
+
+pub(crate) fn tape_reset<E: Real>() {
+    with_pool(|pool: &mut Pool<E>| {
+        pool.classes.retain_mut(|class| {
+            class.idle += 1;
+            class.idle <= IDLE_RESETS
+        });
+    });
+}
+
+pub(crate) fn tape_dropped<E: Real>() {
+    with_pool(|pool: &mut Pool<E>| {
+        pool.tapes -= 1;
+        if pool.tapes == 0 {
+            *pool = Pool::default();
+        }
+    });
+}
+
+/// The gradient of a leaf, as a sweep leaves it.
+#[derive(Clone, Debug)]
+pub struct LeafCotangent<E: Real> {
+    /// The leaf.
+    pub leaf: TensorVar<E>,
+    /// Its label, if it has one.
+    pub label: Option<Label>,
+    /// The gradient.
+    pub value: Tensor<E>,
+}
+
+/// What the pool keeps vectors of.
+pub trait Recyclable<E: Real>: Sized {
+    #[doc(hidden)]
+    fn shelf(pool: &mut Pool<E>) -> &mut Shelf<Self>;
+    /// What becomes of an element when its vector returns.
+    #[doc(hidden)]
+    fn retire(self) {}
+}
+
+macro_rules! recyclable {
+    ($($t:ty: $shelf:ident;)*) => { $(
+        impl<E: Real> Recyclable<E> for $t {
+            fn shelf(pool: &mut Pool<E>) -> &mut Shelf<Self> {
+                &mut pool.$shelf
+            }
+        }
+    )* };
+}
+
+recyclable! {
+    Option<TensorVar<E>>: slots;
+    bool: flags;
+}
+
+impl Recyclable<f32> for f32 {
+    fn shelf(pool: &mut Pool<f32>) -> &mut Shelf<f32> {
+        &mut pool.numbers
+    }
+}
+
+impl Recyclable<f64> for f64 {
+    fn shelf(pool: &mut Pool<f64>) -> &mut Shelf<f64> {
+        &mut pool.numbers
+    }
+}
+
+impl<E: Real> Recyclable<E> for LeafCotangent<E> {
+    fn shelf(pool: &mut Pool<E>) -> &mut Shelf<Self> {
+        &mut pool.leaves
+    }
+    fn retire(self) {
+        give(self.value.into_buffer());
+    }
+}
+
+/// A vector that returns to the thread's pool when it is dropped.
+#[derive(Debug)]
+pub struct Recycled<E: Real, T: Recyclable<E>> {
+    vector: Vec<T>,
+    element: std::marker::PhantomData<E>,
+}
+
+/// Numbers in a vector that returns to the pool.
+pub type Scratch<E> = Recycled<E, E>;
+
+impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
+    /// No elements, with the capacity that an earlier vector had.
+    pub fn empty() -> Self {
+        let vector = with_pool(|pool: &mut Pool<E>| T::shelf(pool).0.pop()).flatten();
+        Recycled {
+            vector: vector.unwrap_or_default(),
+            element: std::marker::PhantomData,
+        }
+    }
+
+    /// `len` copies of `value`.
+    pub fn filled(len: usize, value: T) -> Self
+    where
+        T: Clone,
+    {
+        let mut recycled = Self::empty();
+        recycled.vector.resize(len, value);
+        recycled
+    }
+}
+
+impl<E: Real, T: Recyclable<E>> std::ops::Deref for Recycled<E, T> {
+    type Target = Vec<T>;
+    fn deref(&self) -> &Vec<T> {
+        &self.vector
+    }
+}
+
+impl<E: Real, T: Recyclable<E>> std::ops::DerefMut for Recycled<E, T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.vector
+    }
+}
+
+impl<E: Real, T: Recyclable<E>> Drop for Recycled<E, T> {
+    fn drop(&mut self) {
+        let mut vector = std::mem::take(&mut self.vector);
+        vector.drain(..).for_each(T::retire);
+        with_pool(|pool: &mut Pool<E>| {
+            let wanted = pool.tapes > 0;
+            let shelf = &mut T::shelf(pool).0;
+            if wanted && shelf.len() < 4 && vector.capacity() > 0 {
+                shelf.push(vector);
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! How a handle finds its tape: by tag, through a table of the thread.
+//!
+//! The tape used last is at hand in a [`Cursor`]: one thread-local load and one comparison. What
+//! runs inside `LocalKey::with` copies a pointer out and does nothing else: with more work in the
+//! closure the compiler stops inlining it, and every operation takes three times as long.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Real;
+use crate::inner::Inner;
+
+/// The tag of a handle that belongs to no tape: a constant.
+pub(crate) const NO_TAPE: u32 = 0;
+
+/// A tag that is never handed out.
+const NOTHING: u32 = u32::MAX;
+
+/// Tags are drawn from the process-wide counter in blocks of this size.
+const BLOCK: u32 = 1 << 10;
+
+/// The one piece of process-wide state: where the next block of tags begins. It may wrap.
+static NEXT_BLOCK: AtomicU32 = AtomicU32::new(0);
+
+/// The tape that the thread used last.
+#[doc(hidden)]
+pub struct Cursor<E: Real> {
+    tag: Cell<u32>,
+    inner: Cell<*const Inner<E>>,
+}
+
+impl<E: Real> Cursor<E> {
+    pub(crate) const fn new() -> Self {
+        Cursor {
+            tag: Cell::new(NOTHING),
+            inner: Cell::new(std::ptr::null()),
+        }
+    }
+}
+
+/// The live tags of a thread; several may name one tape.
+#[doc(hidden)]
+pub struct Registry<E: Real> {
+    live: Vec<(u32, *const Inner<E>)>,
+    next: u32,
+    left: u32,
+}
+
+impl<E: Real> Registry<E> {
+    pub(crate) const fn new() -> Self {
+        Registry {
+            live: Vec::new(),
+            next: 0,
+            left: 0,
+        }
+    }
+
+    fn draw(&mut self) -> u32 {
+        loop {
+            if self.left == 0 {
+                self.next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+                self.left = BLOCK;
+            }
+            let tag = self.next;
+            self.next = self.next.wrapping_add(1);
+            self.left -= 1;
+            let taken = tag == NO_TAPE || tag == NOTHING;
+            if !taken && self.live.iter().all(|&(live, _)| live != tag) {
+                return tag;
+            }
+        }
+    }
+}
+
+/// Makes a new tag for `inner` and makes it the tape at hand.
+///
+/// The tag must be [`retire`]d before `inner` is freed.
+pub(crate) fn enroll<E: Real>(inner: &Inner<E>) -> u32 {
+    let pointer: *const Inner<E> = inner;
+    let tag = E::registry().with_borrow_mut(|registry| {
+        let tag = registry.draw();
+        registry.live.push((tag, pointer));
+        tag
+    });
+    point_at(tag, pointer);
+    tag
+}
+
+/// Takes a tag out of use: from now on its handles are stale.
+pub(crate) fn retire<E: Real>(tag: u32) {
+    // At the end of a thread its table may be gone before its tapes are.
+    let _ = E::registry().try_with(|registry| {
+        registry.borrow_mut().live.retain(|&(live, _)| live != tag);
+    });
+    let _ = E::cursor().try_with(|cursor| {
+        if cursor.tag.get() == tag {
+            cursor.tag.set(NOTHING);
+        }
+    });
+}
+
+/// Makes `tag` the one that is found fastest.
+pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
+    E::cursor().with(|cursor| {
+        cursor.tag.set(tag);
+        cursor.inner.set(inner);
+    });
+}
+
+/// Runs `f` on the tape that `tag` names, with the tag that new nodes of it get.
+///
+/// `f` must not run code of a user: the reference would be held across it.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn with<E: Real, R>(tag: u32, f: impl FnOnce(&Inner<E>, u32) -> R) -> R {
+    let at_hand = E::cursor().with(|cursor| {
+        if cursor.tag.get() == tag {
+            cursor.inner.get()
+        } else {
+            std::ptr::null()
+        }
+    });
+    let (inner, now) = if at_hand.is_null() {
+        search::<E>(tag)
+    } else {
+        (at_hand, tag)
+    };
+    // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
+    // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape
+    // can be dropped while `f` runs, because `f` runs no code of a user.
+    f(unsafe { &*inner }, now)
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
+    let found = E::registry().with(|registry| {
+        registry
+            .borrow()
+            .live
+            .iter()
+            .find(|&&(live, _)| live == tag)
+            .map(|&(_, inner)| inner)
+    });
+    let Some(inner) = found else {
+        panic!(
+            "a handle whose tape was reset or dropped, or that belongs to another thread, or that \
+             was made in a backward pass which has ended"
+        )
+    };
+    // SAFETY: as in `with`.
+    let now = unsafe { (*inner).tag_now.get() };
+    // New nodes carry the tag `now`, so that is the one that the next operation will ask for.
+    point_at(now, inner);
+    (inner, now)
+}
+
+/// The arena that `tag` names, kept alive by the result.
+pub(crate) fn hold<E: Real>(tag: u32) -> Option<Rc<Inner<E>>> {
+    let inner: *const Inner<E> = try_with(tag, |inner: &Inner<E>, _| std::ptr::from_ref(inner))?;
+    // SAFETY: an enrolled `Inner` is in an `Rc` (`Inner::new` makes no other), and it is alive, as in
+    // `with`, so its count may be raised.
+    unsafe {
+        Rc::increment_strong_count(inner);
+        Some(Rc::from_raw(inner))
+    }
+}
+
+/// Like [`with`], for a tag that may be stale.
+pub(crate) fn try_with<E: Real, R>(tag: u32, f: impl FnOnce(&Inner<E>, u32) -> R) -> Option<R> {
+    let live = tag != NO_TAPE
+        && E::registry()
+            .try_with(|registry| registry.borrow().live.iter().any(|&(live, _)| live == tag))
+            .unwrap_or(false);
+    live.then(|| with(tag, f))
+}

@@ -1,0 +1,364 @@
+//! The scalar lane: a structure of arrays that grows at its end.
+//!
+//! A node is an opcode and two operands (12 bytes) and a value. This module is one of the few that
+//! use `unsafe`: recording a node is a bound check and two stores, and reading one in a sweep is a
+//! plain load. What makes that sound is checked where a node is recorded: every operand is the
+//! number of an earlier node, or of an entry of the constant pool, or means no node at all. Tags
+//! have no part in it.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::panic::Location;
+
+use super::opcode::Opcode;
+use crate::Real;
+
+/// An opcode and two operands.
+pub(crate) type Node = [u32; 3];
+
+/// The constants used last are found again in this many places, so that a loop over `100.0 * x`
+/// does not fill the pool with copies of 100.
+const RECENT: usize = 8;
+
+/// A place in the recording that it can be cut back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneMark {
+    pub(crate) nodes: usize,
+    constants: usize,
+}
+
+pub(crate) struct ScalarLane<E> {
+    len: Cell<usize>,
+    /// Nodes up to here may be written without a look at anything else. It is the capacity, or 0
+    /// when every node is to take the slow path because its location is kept.
+    limit: Cell<usize>,
+    /// Owned by this lane through the pointers below: the length of both vectors is `len`.
+    capacity: Cell<usize>,
+    nodes: Cell<*mut Node>,
+    values: Cell<*mut E>,
+    constants: UnsafeCell<Vec<E>>,
+    recent: [Cell<u32>; RECENT],
+    /// How many [`Segment`]s are reading; meanwhile nothing may move or be cut off.
+    readers: Cell<usize>,
+    locations: Option<RefCell<Vec<&'static Location<'static>>>>,
+}
+
+impl<E: Real> ScalarLane<E> {
+    pub(crate) fn new(with_locations: bool) -> Self {
+        ScalarLane {
+            len: Cell::new(0),
+            limit: Cell::new(0),
+            capacity: Cell::new(0),
+            nodes: Cell::new(std::ptr::null_mut()),
+            values: Cell::new(std::ptr::null_mut()),
+            constants: UnsafeCell::new(Vec::new()),
+            recent: Default::default(),
+            readers: Cell::new(0),
+            locations: with_locations.then(RefCell::default),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Appends a node whose operands, where it has any, are nodes.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn push(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
+        // A leaf has no operand; it names itself, which is no node yet.
+        if a.max(b) as usize >= self.len.get() {
+            unknown_operand();
+        }
+        self.append(opcode, a, b, value)
+    }
+
+    /// Appends a node whose second operand is not a node: an entry of the constant pool, an
+    /// exponent, or nothing.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn push_unary(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
+        if a as usize >= self.len.get() {
+            unknown_operand();
+        }
+        self.append(opcode, a, b, value)
+    }
+
+    /// Appends a node with a constant operand: `opcode` says on which side.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn push_constant(&self, opcode: Opcode, a: u32, c: E, value: E) -> u32 {
+        let c = self.constant(c);
+        self.push_unary(opcode, a, c, value)
+    }
+
+    /// Appends a node without operands.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn push_leaf(&self, opcode: Opcode, payload: u32, value: E) -> u32 {
+        self.append(opcode, 0, payload, value)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn append(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
+        let i = self.len.get();
+        if i >= self.limit.get() {
+            self.prepare();
+        }
+        // SAFETY: `i < capacity`, which `prepare` has seen to where the limit has not, and both
+        // pointers are those of allocations of `capacity` elements.
+        unsafe {
+            self.nodes.get().add(i).write([opcode.0, a, b]);
+            self.values.get().add(i).write(value);
+        }
+        self.len.set(i + 1);
+        i as u32
+    }
+
+    /// Makes room for one more node, and keeps its location if that is asked for.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn prepare(&self) {
+        if let Some(locations) = &self.locations {
+            locations.borrow_mut().push(Location::caller());
+        }
+        let (len, capacity) = (self.len.get(), self.capacity.get());
+        if len < capacity {
+            return;
+        }
+        assert!(
+            self.readers.get() == 0,
+            "the tape cannot grow while its nodes are being read"
+        );
+        assert!(
+            len < u32::MAX as usize,
+            "a tape holds at most 2^32 - 1 scalar nodes"
+        );
+        let wanted = (2 * capacity).max(1 << 10).min(u32::MAX as usize);
+        let (mut nodes, mut values) = self.take_vectors();
+        nodes.reserve_exact(wanted - len);
+        values.reserve_exact(wanted - len);
+        self.put_vectors(nodes, values);
+    }
+
+    /// The two arrays as vectors; until [`put_vectors`](Self::put_vectors) the lane is empty.
+    fn take_vectors(&self) -> (Vec<Node>, Vec<E>) {
+        let (len, capacity) = (self.len.get(), self.capacity.replace(0));
+        self.limit.set(0);
+        self.len.set(0);
+        if capacity == 0 {
+            return (Vec::new(), Vec::new());
+        }
+        // SAFETY: `put_vectors` has stored the pointers of two vectors that have at least this
+        // capacity and exactly the same one, and `len` elements of both are written. The lane
+        // forgets them here, so they have one owner.
+        unsafe {
+            (
+                Vec::from_raw_parts(self.nodes.get(), len, capacity),
+                Vec::from_raw_parts(self.values.get(), len, capacity),
+            )
+        }
+    }
+
+    fn put_vectors(&self, nodes: Vec<Node>, values: Vec<E>) {
+        let mut nodes = std::mem::ManuallyDrop::new(nodes);
+        let mut values = std::mem::ManuallyDrop::new(values);
+        assert!(nodes.capacity() == values.capacity() && nodes.len() == values.len());
+        self.len.set(nodes.len());
+        self.capacity.set(nodes.capacity());
+        self.limit.set(if self.locations.is_some() {
+            0
+        } else {
+            nodes.capacity()
+        });
+        self.nodes.set(nodes.as_mut_ptr());
+        self.values.set(values.as_mut_ptr());
+    }
+
+    /// The place of `c` in the constant pool.
+    #[inline(always)]
+    pub(crate) fn constant(&self, c: E) -> u32 {
+        let bits = c.bits();
+        let hash = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61;
+        let recent = &self.recent[hash as usize % RECENT];
+        // SAFETY: no other reference to the pool exists: this module makes none that outlives a
+        // method, except in a `Segment`, and then only the shared one here is made.
+        let constants = unsafe { &*self.constants.get() };
+        match constants.get(recent.get() as usize) {
+            Some(known) if known.bits() == bits => recent.get(),
+            _ => self.new_constant(c, recent),
+        }
+    }
+
+    #[inline(never)]
+    fn new_constant(&self, c: E, recent: &Cell<u32>) -> u32 {
+        assert!(
+            self.readers.get() == 0,
+            "the tape cannot grow while its nodes are being read"
+        );
+        // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
+        let constants = unsafe { &mut *self.constants.get() };
+        let k = constants.len() as u32;
+        constants.push(c);
+        recent.set(k);
+        k
+    }
+
+    pub(crate) fn mark(&self) -> LaneMark {
+        // SAFETY: a shared reference for the length of this expression; see `constant`.
+        let constants = unsafe { (*self.constants.get()).len() };
+        LaneMark {
+            nodes: self.len.get(),
+            constants,
+        }
+    }
+
+    /// Forgets everything recorded since `mark`.
+    pub(crate) fn rewind(&self, mark: LaneMark) {
+        assert!(
+            self.readers.get() == 0,
+            "the tape cannot be cut while its nodes are being read"
+        );
+        if mark.nodes < self.len.get() {
+            self.len.set(mark.nodes);
+        }
+        if let Some(locations) = &self.locations {
+            locations.borrow_mut().truncate(mark.nodes);
+        }
+        // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
+        unsafe { (*self.constants.get()).truncate(mark.constants) };
+    }
+
+    /// Node `i`, which must have been recorded.
+    pub(crate) fn node(&self, i: u32) -> (Node, E) {
+        assert!((i as usize) < self.len.get(), "no such node");
+        // SAFETY: the first `len` elements of both arrays are written.
+        unsafe {
+            (
+                *self.nodes.get().add(i as usize),
+                *self.values.get().add(i as usize),
+            )
+        }
+    }
+
+    pub(crate) fn constant_at(&self, k: u32) -> E {
+        // SAFETY: a shared reference for the length of this expression; see `constant`.
+        unsafe { (&*self.constants.get())[k as usize] }
+    }
+
+    pub(crate) fn location(&self, i: u32) -> Option<&'static Location<'static>> {
+        self.locations.as_ref()?.borrow().get(i as usize).copied()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let constants = self.mark().constants * size_of::<E>();
+        self.len.get() * (size_of::<Node>() + size_of::<E>()) + constants
+    }
+
+    /// The nodes as slices, for a sweep. While they are lent the lane may append within its
+    /// capacity, but a move or a cut is a panic.
+    pub(crate) fn segment(&self) -> Segment<'_, E> {
+        self.readers.set(self.readers.get() + 1);
+        let len = self.len.get();
+        // SAFETY: the first `len` elements are written and, while `readers > 0`, neither moved nor
+        // written again: appending writes behind them.
+        let (nodes, values) = unsafe {
+            if len == 0 {
+                (&[][..], &[][..])
+            } else {
+                (
+                    std::slice::from_raw_parts(self.nodes.get(), len),
+                    std::slice::from_raw_parts(self.values.get(), len),
+                )
+            }
+        };
+        // SAFETY: while `readers > 0`, nothing makes an exclusive reference to the pool.
+        let constants = unsafe { (*self.constants.get()).as_slice() };
+        Segment {
+            nodes,
+            values,
+            constants,
+            lane: self,
+        }
+    }
+}
+
+impl<E> Drop for ScalarLane<E> {
+    fn drop(&mut self) {
+        let (len, capacity) = (self.len.get(), self.capacity.get());
+        if capacity > 0 {
+            // SAFETY: as in `take_vectors`; nothing uses the lane after this.
+            unsafe {
+                drop(Vec::from_raw_parts(self.nodes.get(), len, capacity));
+                drop(Vec::from_raw_parts(self.values.get(), len, capacity));
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn unknown_operand() -> ! {
+    panic!("a handle that names no node of this tape: it was kept over a reset")
+}
+
+/// The recorded scalar nodes as slices, lent to a sweep.
+pub struct Segment<'a, E: Real> {
+    nodes: &'a [Node],
+    values: &'a [E],
+    constants: &'a [E],
+    lane: &'a ScalarLane<E>,
+}
+
+impl<E: Real> Segment<'_, E> {
+    /// How many nodes there are.
+    #[allow(clippy::len_without_is_empty)]
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Node `i`.
+    #[inline(always)]
+    pub(crate) fn node(&self, i: usize) -> Node {
+        self.nodes[i]
+    }
+
+    /// The value of node `i`.
+    #[inline(always)]
+    pub(crate) fn own_value(&self, i: usize) -> E {
+        self.values[i]
+    }
+
+    /// The value of an operand of one of the nodes of this segment.
+    ///
+    /// # Safety
+    /// `i` must be an operand of a node of this segment that its opcode says is a node.
+    #[inline(always)]
+    pub(crate) unsafe fn value(&self, i: u32) -> E {
+        debug_assert!((i as usize) < self.values.len());
+        // SAFETY: recording has checked that the operand is an earlier node.
+        unsafe { *self.values.get_unchecked(i as usize) }
+    }
+
+    /// A constant operand of one of the nodes of this segment.
+    ///
+    /// # Safety
+    /// `k` must be an operand of a node of this segment that its opcode says is a constant.
+    #[inline(always)]
+    pub(crate) unsafe fn constant(&self, k: u32) -> E {
+        debug_assert!((k as usize) < self.constants.len());
+        // SAFETY: recording took the number from the pool, which is only cut together with the
+        // nodes that use it.
+        unsafe { *self.constants.get_unchecked(k as usize) }
+    }
+}
+
+impl<E: Real> Drop for Segment<'_, E> {
+    fn drop(&mut self) {
+        self.lane.readers.set(self.lane.readers.get() - 1);
+    }
+}

@@ -1,0 +1,383 @@
+//! The handle of a recorded scalar.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::opcode::{CONSTANT_LEFT, CONSTANT_RIGHT, Opcode};
+use crate::elementary::sealed::Sealed;
+use crate::inner::Inner;
+use crate::primitive::Primitive;
+use crate::registry::{self, NO_TAPE};
+use crate::rule::{Binary, BinaryRule, ErasedRule, Ternary, TernaryRule, Unary, UnaryRule};
+use crate::{Elementary, Real, TensorVar};
+
+/// A recorded number: its value, and its place on the tape.
+///
+/// `Copy`, `Send`, `'static`, 16 bytes for `f64`. Expressions are written as for floats, with
+/// constants on both sides:
+///
+/// ```
+/// use tape::Tape;
+///
+/// let tape = Tape::new();
+/// let (x, y) = (tape.var(0.5), tape.var(4.0));
+/// let z = x * y + x.sin() * 2.0 - 1.0 / y;
+/// assert_eq!(z.value(), 0.5 * 4.0 + 0.5f64.sin() * 2.0 - 1.0 / 4.0);
+/// ```
+///
+/// A `Var` without a tape is a constant: [`Var::constant`], `Var::from(2.0)`, `T::lit(2.0)`,
+/// `num_traits::Zero::zero()`. Constants combine to constants, and nothing is recorded.
+///
+/// Comparisons look at the values. [`value`](Var::value), `num_traits::ToPrimitive` and the like
+/// leave the tape: what is computed from their results has no derivative.
+///
+/// # Panics
+/// Every operation panics, naming the caller's line, when a handle's tape was reset or dropped or
+/// belongs to another thread, and when two operands belong to different tapes.
+#[derive(Clone, Copy)]
+pub struct Var<E: Real = f64> {
+    pub(crate) value: E,
+    pub(crate) index: u32,
+    pub(crate) tag: u32,
+}
+
+const _: () = assert!(size_of::<Var<f64>>() == 16 && size_of::<Var<f32>>() == 12);
+
+impl<E: Real> Var<E> {
+    /// A constant: it belongs to no tape and has no derivative.
+    #[inline(always)]
+    pub fn constant(value: E) -> Self {
+        Var {
+            value,
+            index: 0,
+            tag: NO_TAPE,
+        }
+    }
+
+    /// The value. What is computed from it is not recorded.
+    #[inline(always)]
+    pub fn value(self) -> E {
+        self.value
+    }
+
+    /// Whether this is a constant without a tape.
+    pub fn is_constant(self) -> bool {
+        self.tag == NO_TAPE
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn unary(self, p: Primitive, immediate: u32, value: E) -> Self {
+        if self.tag == NO_TAPE {
+            return Var::constant(value);
+        }
+        registry::with(self.tag, |t: &Inner<E>, tag| {
+            let index = t
+                .scalars
+                .push_unary(Opcode::primitive(p), self.index, immediate, value);
+            Var { value, index, tag }
+        })
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn binary(self, other: Self, p: Primitive, value: E) -> Self {
+        if self.tag == other.tag && self.tag != NO_TAPE {
+            return registry::with(self.tag, |t: &Inner<E>, tag| {
+                let index = t
+                    .scalars
+                    .push(Opcode::primitive(p), self.index, other.index, value);
+                Var { value, index, tag }
+            });
+        }
+        self.binary_mixed(other, p, value)
+    }
+
+    /// A binary operation with constants, or across the parts of a tape that have their own tags.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn binary_mixed(self, other: Self, p: Primitive, value: E) -> Self {
+        match (self.tag == NO_TAPE, other.tag == NO_TAPE) {
+            (true, true) => Var::constant(value),
+            (false, true) => self.with_constant(other.value, p, CONSTANT_RIGHT, value),
+            (true, false) => other.with_constant(self.value, p, CONSTANT_LEFT, value),
+            (false, false) => registry::with(self.tag, |t: &Inner<E>, tag| {
+                t.assert_owns(other.tag);
+                let index = t
+                    .scalars
+                    .push(Opcode::primitive(p), self.index, other.index, value);
+                Var { value, index, tag }
+            }),
+        }
+    }
+
+    /// An operation of `self` and the constant `c`, which stands on the given `side`.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn with_constant(self, c: E, p: Primitive, side: u32, value: E) -> Self {
+        if self.tag == NO_TAPE {
+            return Var::constant(value);
+        }
+        registry::with(self.tag, |t: &Inner<E>, tag| {
+            let opcode = Opcode(Opcode::primitive(p).0 | side);
+            let index = t.scalars.push_constant(opcode, self.index, c, value);
+            Var { value, index, tag }
+        })
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn constant_right(self, c: E, p: Primitive, value: E) -> Self {
+        self.with_constant(c, p, CONSTANT_RIGHT, value)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn constant_left(self, c: E, p: Primitive, value: E) -> Self {
+        self.with_constant(c, p, CONSTANT_LEFT, value)
+    }
+
+    /// Records an operation that is not one of the fast ones: of three or four operands, or a rule.
+    #[track_caller]
+    fn general(operands: &[Self], value: E, opcode: Opcode) -> Self {
+        let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
+            return Var::constant(value);
+        };
+        registry::with(on_tape.tag, |t: &Inner<E>, tag| {
+            let lane = &t.scalars;
+            let mut index = [0; 4];
+            for (index, operand) in index.iter_mut().zip(operands) {
+                *index = if operand.tag == NO_TAPE {
+                    lane.push_leaf(Opcode::CONSTANT, 0, operand.value)
+                } else {
+                    t.assert_owns(operand.tag);
+                    operand.index
+                };
+            }
+            let index = match operands.len() {
+                1 => lane.push_unary(opcode, index[0], 0, value),
+                2 => lane.push(opcode, index[0], index[1], value),
+                n => {
+                    lane.push(Opcode::CARRY, index[0], index[1], value);
+                    lane.push(
+                        opcode,
+                        index[2],
+                        if n == 4 { index[3] } else { index[2] },
+                        value,
+                    )
+                }
+            };
+            Var { value, index, tag }
+        })
+    }
+
+    #[track_caller]
+    fn rule<W: ErasedRule<E>>(operands: &[Self], value: E, rule: W) -> Self {
+        let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
+            return Var::constant(value);
+        };
+        let (number, _displaced) = registry::with(on_tape.tag, |t: &Inner<E>, _| {
+            t.rules.borrow_mut().insert(rule)
+        });
+        Self::general(operands, value, Opcode::rule(number))
+    }
+
+    /// This number as a rank-0 tensor of the same tape.
+    #[track_caller]
+    pub fn to_tensor(self) -> TensorVar<E> {
+        TensorVar::lift(self)
+    }
+}
+
+macro_rules! methods {
+    ($($(#[$meta:meta])* $method:ident $primitive:ident ($($arg:ident),*);)*) => {
+        impl<E: Real> Var<E> { $(methods!(@inherent $method $primitive ($($arg),*));)* }
+
+        impl<E: Real> Elementary for Var<E> {
+            $(methods!(@forward $method ($($arg),*));)*
+
+            fn lit(c: f64) -> Self {
+                Var::constant(E::lit(c))
+            }
+            #[track_caller]
+            fn powi(self, n: i32) -> Self {
+                Var::powi(self, n)
+            }
+            #[track_caller]
+            fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+                Var::select_gt(a, b, x, y)
+            }
+            #[track_caller]
+            fn apply<U: Unary>(self, rule: U) -> Self {
+                Var::apply(self, rule)
+            }
+            #[track_caller]
+            fn apply2<B: Binary>(self, other: Self, rule: B) -> Self {
+                Var::apply2(self, other, rule)
+            }
+            #[track_caller]
+            fn apply3<R: Ternary>(self, b: Self, c: Self, rule: R) -> Self {
+                Var::apply3(self, b, c, rule)
+            }
+        }
+    };
+    (@inherent $method:ident $primitive:ident ()) => {
+        #[doc = concat!("Records [`Elementary::", stringify!($method), "`].")]
+        #[inline]
+        #[track_caller]
+        pub fn $method(self) -> Self {
+            self.unary(Primitive::$primitive, 0, Elementary::$method(self.value))
+        }
+    };
+    (@inherent $method:ident $primitive:ident ($other:ident)) => {
+        #[doc = concat!("Records [`Elementary::", stringify!($method), "`].")]
+        #[inline]
+        #[track_caller]
+        pub fn $method(self, $other: impl Into<Self>) -> Self {
+            let other: Self = $other.into();
+            let value = Elementary::$method(self.value, other.value);
+            self.binary(other, Primitive::$primitive, value)
+        }
+    };
+    (@inherent $method:ident $primitive:ident ($a:ident, $b:ident)) => {
+        #[doc = concat!("Records [`Elementary::", stringify!($method), "`].")]
+        #[track_caller]
+        pub fn $method(self, $a: impl Into<Self>, $b: impl Into<Self>) -> Self {
+            let ($a, $b): (Self, Self) = ($a.into(), $b.into());
+            let value = Elementary::$method(self.value, $a.value, $b.value);
+            Self::general(&[self, $a, $b], value, Opcode::primitive(Primitive::$primitive))
+        }
+    };
+    (@forward $method:ident ($($arg:ident),*)) => {
+        #[inline]
+        #[track_caller]
+        fn $method(self $(, $arg: Self)*) -> Self {
+            Var::$method(self $(, $arg)*)
+        }
+    };
+}
+
+crate::primitive::for_each_method!(methods);
+
+impl<E: Real> Var<E> {
+    /// Records [`Elementary::powi`].
+    #[inline]
+    #[track_caller]
+    pub fn powi(self, n: i32) -> Self {
+        self.unary(Primitive::Powi, n as u32, Elementary::powi(self.value, n))
+    }
+
+    /// Records [`Elementary::square`].
+    #[inline]
+    #[track_caller]
+    pub fn square(self) -> Self {
+        self * self
+    }
+
+    /// Records [`Elementary::clamp`].
+    #[track_caller]
+    pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
+        self.max(low).min(high)
+    }
+
+    /// Sine and cosine.
+    #[track_caller]
+    pub fn sin_cos(self) -> (Self, Self) {
+        (self.sin(), self.cos())
+    }
+
+    /// Records [`Elementary::select_gt`].
+    #[track_caller]
+    pub fn select_gt(
+        a: impl Into<Self>,
+        b: impl Into<Self>,
+        x: impl Into<Self>,
+        y: impl Into<Self>,
+    ) -> Self {
+        let operands: [Self; 4] = [a.into(), b.into(), x.into(), y.into()];
+        let [a, b, x, y] = operands.map(|v| v.value);
+        let value = E::select_gt(a, b, x, y);
+        Self::general(&operands, value, Opcode::primitive(Primitive::SelectGt))
+    }
+
+    /// Applies a unary rule.
+    #[track_caller]
+    pub fn apply<U: Unary>(self, rule: U) -> Self {
+        let value = rule.value(self.value);
+        Self::rule(&[self], value, UnaryRule(rule))
+    }
+
+    /// Applies a binary rule.
+    #[track_caller]
+    pub fn apply2<B: Binary>(self, other: impl Into<Self>, rule: B) -> Self {
+        let other = other.into();
+        let value = rule.value(self.value, other.value);
+        Self::rule(&[self, other], value, BinaryRule(rule))
+    }
+
+    /// Applies a ternary rule.
+    #[track_caller]
+    pub fn apply3<R: Ternary>(self, b: impl Into<Self>, c: impl Into<Self>, rule: R) -> Self {
+        let (b, c) = (b.into(), c.into());
+        let value = rule.value(self.value, b.value, c.value);
+        Self::rule(&[self, b, c], value, TernaryRule(rule))
+    }
+}
+
+impl<E: Real> Sealed for Var<E> {}
+
+impl<E: Real> From<E> for Var<E> {
+    fn from(value: E) -> Self {
+        Var::constant(value)
+    }
+}
+
+impl<E: Real> Default for Var<E> {
+    fn default() -> Self {
+        Var::constant(E::ZERO)
+    }
+}
+
+impl<E: Real> PartialEq for Var<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<E: Real> PartialEq<E> for Var<E> {
+    fn eq(&self, other: &E) -> bool {
+        self.value == *other
+    }
+}
+
+impl<E: Real> PartialOrd for Var<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl<E: Real> PartialOrd<E> for Var<E> {
+    fn partial_cmp(&self, other: &E) -> Option<Ordering> {
+        self.value.partial_cmp(other)
+    }
+}
+
+impl<E: Real> fmt::Debug for Var<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag {
+            NO_TAPE => write!(f, "Var({:?}, constant)", self.value),
+            tag => write!(
+                f,
+                "Var({:?}, node {} of tape {tag})",
+                self.value, self.index
+            ),
+        }
+    }
+}
+
+impl<E: Real> fmt::Display for Var<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.value, f)
+    }
+}

@@ -1,0 +1,249 @@
+//! Tensors: dense, row-major arrays of any rank, without a tape.
+
+mod approximate;
+mod construct;
+mod display;
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use crate::{Error, Real, Shape};
+
+/// A dense, row-major array of any rank.
+///
+/// The buffer is shared: a clone is cheap, and writing to a tensor whose buffer somebody else holds
+/// copies it first.
+///
+/// ```
+/// use tape::Tensor;
+///
+/// let t = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// assert_eq!(t.shape(), &[2, 3].into());
+/// assert_eq!(t[[1, 2]], 6.0);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tensor<E: Real = f64> {
+    shape: Shape,
+    data: Arc<Vec<E>>,
+}
+
+impl<E: Real> Tensor<E> {
+    /// A tensor of the given shape from its elements in row-major order.
+    ///
+    /// # Panics
+    /// If the number of elements is not that of the shape; see [`try_new`](Tensor::try_new).
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>, data: Vec<E>) -> Self {
+        Self::try_new(shape, data).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`new`](Tensor::new), for data from outside.
+    ///
+    /// # Errors
+    /// If the number of elements is not that of the shape.
+    #[track_caller]
+    pub fn try_new(shape: impl Into<Shape>, data: Vec<E>) -> Result<Self, Error> {
+        let shape = shape.into();
+        if shape.elements() != data.len() {
+            let detail = format!(
+                "the shape has {} elements, not {}",
+                shape.elements(),
+                data.len()
+            );
+            return Err(Error::shape("Tensor::new", &[&shape], detail));
+        }
+        Ok(Tensor {
+            shape,
+            data: Arc::new(data),
+        })
+    }
+
+    pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<E>>) -> Self {
+        debug_assert_eq!(shape.elements(), data.len());
+        Tensor { shape, data }
+    }
+
+    /// Like [`full`](Tensor::full), in a buffer from the pool.
+    pub(crate) fn recycled(shape: Shape, value: E) -> Self {
+        let buffer = crate::recycle::take(shape.elements());
+        let mut tensor = Tensor::from_parts(shape, buffer);
+        tensor
+            .get_mut_slice()
+            .expect("a buffer from the pool has one owner")
+            .fill(value);
+        tensor
+    }
+
+    pub(crate) fn into_buffer(self) -> Arc<Vec<E>> {
+        self.data
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.rank()
+    }
+
+    /// The number of elements.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// The elements in row-major order.
+    pub fn as_slice(&self) -> &[E] {
+        &self.data
+    }
+
+    /// The elements in row-major order, for writing; a shared buffer is copied first.
+    pub fn as_mut_slice(&mut self) -> &mut [E] {
+        Arc::<Vec<E>>::make_mut(&mut self.data).as_mut_slice()
+    }
+
+    /// The elements for writing, if nobody else holds the buffer.
+    pub fn get_mut_slice(&mut self) -> Option<&mut [E]> {
+        Arc::get_mut(&mut self.data).map(Vec::as_mut_slice)
+    }
+
+    /// Whether both share one buffer.
+    pub fn shares_buffer(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.data, &other.data)
+    }
+
+    /// A copy of the elements in row-major order.
+    pub fn to_vec(&self) -> Vec<E> {
+        self.data.to_vec()
+    }
+
+    /// The elements one by one.
+    pub fn iter(&self) -> std::slice::Iter<'_, E> {
+        self.data.iter()
+    }
+
+    /// The only element.
+    ///
+    /// # Panics
+    /// If there is not exactly one element.
+    #[track_caller]
+    pub fn item(&self) -> E {
+        assert!(
+            self.data.len() == 1,
+            "item: a tensor of shape {} does not have exactly one element",
+            self.shape
+        );
+        self.data[0]
+    }
+
+    /// The same elements in another shape.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert!(
+            shape.elements() == self.len(),
+            "reshape: {} has {} elements, {} has {}",
+            self.shape,
+            self.len(),
+            shape,
+            shape.elements()
+        );
+        Tensor {
+            shape,
+            data: self.data.clone(),
+        }
+    }
+
+    /// `f` of each element.
+    pub fn map(&self, f: impl FnMut(E) -> E) -> Self {
+        Tensor {
+            shape: self.shape.clone(),
+            data: Arc::new(self.iter().copied().map(f).collect()),
+        }
+    }
+
+    /// `f` of each pair of elements at the same place.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn zip_map(&self, other: &Self, mut f: impl FnMut(E, E) -> E) -> Self {
+        assert!(
+            self.shape == other.shape,
+            "zip_map: shapes {} and {} differ",
+            self.shape,
+            other.shape
+        );
+        let data = self
+            .iter()
+            .zip(other.iter())
+            .map(|(&a, &b)| f(a, b))
+            .collect();
+        Tensor {
+            shape: self.shape.clone(),
+            data: Arc::new(data),
+        }
+    }
+
+    /// The rows `rows` of the outermost axis, as a tensor of its own.
+    ///
+    /// # Panics
+    /// If the tensor has rank 0 or a row is out of range.
+    #[track_caller]
+    pub fn rows(&self, rows: &[usize]) -> Self {
+        assert!(self.rank() > 0, "rows: a tensor of rank 0 has no rows");
+        let width = self.shape[1..].iter().product::<usize>();
+        let mut data = Vec::with_capacity(rows.len() * width);
+        for &row in rows {
+            assert!(
+                row < self.shape[0],
+                "rows: row {row} of a tensor of shape {}",
+                self.shape
+            );
+            data.extend_from_slice(&self.data[row * width..][..width]);
+        }
+        let mut shape = self.shape.clone();
+        shape.set(0, rows.len());
+        Tensor {
+            shape,
+            data: Arc::new(data),
+        }
+    }
+
+    #[track_caller]
+    fn offset(&self, index: &[usize]) -> usize {
+        let fits = index.len() == self.rank() && index.iter().zip(&*self.shape).all(|(i, d)| i < d);
+        assert!(
+            fits,
+            "index {index:?} is outside of a tensor of shape {}",
+            self.shape
+        );
+        index
+            .iter()
+            .zip(&*self.shape)
+            .fold(0, |offset, (i, d)| offset * d + i)
+    }
+}
+
+/// The element at a multi-index, as in `t[[1, 2]]`.
+impl<E: Real, const N: usize> Index<[usize; N]> for Tensor<E> {
+    type Output = E;
+    #[track_caller]
+    fn index(&self, index: [usize; N]) -> &E {
+        &self.data[self.offset(&index)]
+    }
+}
+
+/// The element at a multi-index; a shared buffer is copied first.
+impl<E: Real, const N: usize> IndexMut<[usize; N]> for Tensor<E> {
+    #[track_caller]
+    fn index_mut(&mut self, index: [usize; N]) -> &mut E {
+        let offset = self.offset(&index);
+        &mut self.as_mut_slice()[offset]
+    }
+}

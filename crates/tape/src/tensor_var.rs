@@ -1,0 +1,621 @@
+//! The handle of a recorded tensor.
+
+mod operators;
+
+use std::fmt;
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use crate::elementary::sealed::Sealed;
+use crate::inner::{Inner, Kind, Label, TensorLane, TensorNode};
+use crate::op::{Op, Outputs};
+use crate::primitive::Primitive;
+use crate::registry::{self, NO_TAPE};
+use crate::rule::{
+    Binary, BinaryRule, ErasedRule, MAX_OPERANDS, Ternary, TernaryRule, Unary, UnaryRule,
+};
+use crate::scalar::opcode::Opcode;
+use crate::{Elementary, Error, Real, Shape, Tensor, Var, cluster};
+
+/// A recorded tensor: its place on the tape.
+///
+/// `Copy`, `Send`, `'static`, 16 bytes. Expressions are written as for floats; shapes broadcast as
+/// in numpy; scalars ([`Var`], numbers) and tensors mix.
+///
+/// ```
+/// use tape::{Tape, Tensor};
+///
+/// let tape = Tape::new();
+/// let x = tape.tensor([[1.0, 2.0], [3.0, 4.0]]);
+/// let row = tape.tensor([10.0, 20.0]);
+/// let a = tape.var(0.5);
+/// let y = 2.0 * x + row * a;
+/// assert_eq!(y.value(), Tensor::from([[7.0, 14.0], [11.0, 18.0]]));
+/// ```
+///
+/// Elementwise operations are recorded at once and computed when a value is needed, many in one
+/// pass over memory. A mismatch of shapes is reported at once.
+///
+/// # Panics
+/// Every operation panics, naming the caller's line, on shapes that do not fit, on a stale handle,
+/// and on operands of different tapes.
+#[derive(Clone, Copy)]
+pub struct TensorVar<E: Real = f64> {
+    /// The value, if there is no tape.
+    pub(crate) constant: E,
+    pub(crate) index: u32,
+    pub(crate) tag: u32,
+}
+
+const _: () = assert!(size_of::<TensorVar<f64>>() == 16);
+
+impl<E: Real> TensorVar<E> {
+    /// A constant of rank 0 that belongs to no tape and has no derivative.
+    pub fn scalar_constant(value: E) -> Self {
+        TensorVar {
+            constant: value,
+            index: 0,
+            tag: NO_TAPE,
+        }
+    }
+
+    /// Whether this is a constant without a tape.
+    pub fn is_constant(self) -> bool {
+        self.tag == NO_TAPE
+    }
+
+    fn on_tape(index: u32, tag: u32) -> Self {
+        TensorVar {
+            constant: E::ZERO,
+            index,
+            tag,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn source(
+        inner: &Inner<E>,
+        value: Tensor<E>,
+        kind: Kind,
+        label: Option<Label>,
+    ) -> Self {
+        let lane = &mut *inner.tensors.borrow_mut();
+        let node = TensorNode {
+            kind,
+            shape: value.shape().clone(),
+            at: inner.scalars.len() as u32,
+            location: Location::caller(),
+            value: Some(value),
+            pending: 0,
+            active: matches!(kind, Kind::Leaf),
+            label,
+        };
+        TensorVar::on_tape(inner.push_tensor(lane, node), inner.tag_now.get())
+    }
+
+    #[track_caller]
+    pub(crate) fn constant_on(tag: u32, value: Tensor<E>) -> Self {
+        registry::with(tag, |inner: &Inner<E>, _| {
+            Self::source(inner, value, Kind::Constant, None)
+        })
+    }
+
+    /// A constant on the tape of `self`, which must have one.
+    #[track_caller]
+    pub fn constant_like(self, value: impl Into<Tensor<E>>) -> Self {
+        assert!(
+            self.tag != NO_TAPE,
+            "a constant without a tape has none to put another one on"
+        );
+        Self::constant_on(self.tag, value.into())
+    }
+
+    /// A recorded number as a tensor of rank 0.
+    #[track_caller]
+    pub(crate) fn lift(v: Var<E>) -> Self {
+        if v.tag == NO_TAPE {
+            return TensorVar::scalar_constant(v.value);
+        }
+        let location = Location::caller();
+        registry::with(v.tag, |inner: &Inner<E>, tag| {
+            assert!(
+                (v.index as usize) < inner.scalars.len(),
+                "a handle kept over a reset"
+            );
+            let lane = &mut *inner.tensors.borrow_mut();
+            let node = TensorNode {
+                kind: Kind::Lift { scalar: v.index },
+                shape: Shape::scalar(),
+                at: inner.scalars.len() as u32,
+                location,
+                value: None,
+                pending: 0,
+                active: true,
+                label: None,
+            };
+            TensorVar::on_tape(inner.push_tensor(lane, node), tag)
+        })
+    }
+
+    /// The shape.
+    #[track_caller]
+    pub fn shape(self) -> Shape {
+        if self.tag == NO_TAPE {
+            return Shape::scalar();
+        }
+        registry::with(self.tag, |inner: &Inner<E>, _| {
+            self.node(&inner.tensors.borrow()).shape.clone()
+        })
+    }
+
+    /// The number of axes.
+    #[track_caller]
+    pub fn rank(self) -> usize {
+        self.shape().rank()
+    }
+
+    #[track_caller]
+    fn node<'a>(self, lane: &'a TensorLane<E>) -> &'a TensorNode<E> {
+        match lane.nodes.get(self.index as usize) {
+            Some(node) => node,
+            None => panic!("a handle that names no node of this tape: it was kept over a reset"),
+        }
+    }
+
+    /// The value, computed now if it was not needed before. What is computed from it is not
+    /// recorded.
+    #[track_caller]
+    pub fn value(self) -> Tensor<E> {
+        if self.tag == NO_TAPE {
+            return Tensor::scalar(self.constant);
+        }
+        registry::with(self.tag, |inner: &Inner<E>, _| {
+            self.node(&inner.tensors.borrow());
+            cluster::force(inner, self.index)
+        })
+    }
+
+    /// The only element.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn item(self) -> E {
+        self.value().item()
+    }
+
+    /// The only element as a recorded number. This computes it.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    #[track_caller]
+    pub fn to_scalar(self) -> Var<E> {
+        if self.tag == NO_TAPE {
+            return Var::constant(self.constant);
+        }
+        let this = if self.rank() == 0 {
+            self
+        } else {
+            self.reshape(Shape::scalar())
+        };
+        let value = this.item();
+        registry::with(this.tag, |inner: &Inner<E>, tag| {
+            let index = inner.scalars.push_leaf(Opcode::ITEM, this.index, value);
+            Var { value, index, tag }
+        })
+    }
+
+    /// Records an elementwise operation, whose shape is at least `least`.
+    #[track_caller]
+    fn elementwise(
+        name: &'static str,
+        operands: &[Self],
+        exponent: u32,
+        opcode: Opcode,
+        least: Shape,
+    ) -> Result<Self, Error> {
+        let on_tape = operands
+            .iter()
+            .find(|v| v.tag != NO_TAPE)
+            .expect("the caller has looked");
+        let location = Location::caller();
+        let result = registry::with(on_tape.tag, |inner: &Inner<E>, tag| {
+            let lane = &mut *inner.tensors.borrow_mut();
+            let mut shape = least;
+            let mut numbers = [exponent; MAX_OPERANDS];
+            let (mut constants, mut pending, mut active) = (0, 1u32, false);
+            for (k, operand) in operands.iter().enumerate() {
+                if operand.tag == NO_TAPE {
+                    constants |= 1 << k;
+                    numbers[k] = inner.scalars.constant(operand.constant);
+                    continue;
+                }
+                inner.assert_owns(operand.tag);
+                let node = operand.node(lane);
+                shape = match shape.broadcast(&node.shape) {
+                    Some(shape) => shape,
+                    None => {
+                        let shapes = operands.iter().map(|o| match o.tag {
+                            NO_TAPE => Shape::scalar(),
+                            _ => o.node(lane).shape.clone(),
+                        });
+                        return Err(Error::Shape {
+                            operation: name,
+                            shapes: shapes.collect(),
+                            detail: "they do not broadcast".to_owned(),
+                            location,
+                        });
+                    }
+                };
+                numbers[k] = operand.index;
+                pending = pending.saturating_add(node.pending);
+                active |= node.active;
+            }
+            active &= opcode
+                .as_primitive()
+                .is_none_or(Primitive::is_differentiable);
+            let arity = operands.len() as u8;
+            let node = TensorNode {
+                kind: Kind::Elementwise {
+                    opcode,
+                    operands: numbers,
+                    arity,
+                    constants,
+                },
+                shape,
+                at: inner.scalars.len() as u32,
+                location,
+                value: None,
+                pending,
+                active,
+                label: None,
+            };
+            Ok((
+                TensorVar::on_tape(inner.push_tensor(lane, node), tag),
+                pending,
+            ))
+        });
+        result.map(|(out, pending)| {
+            if pending > cluster::MAX_PENDING {
+                out.value();
+            }
+            out
+        })
+    }
+
+    /// Records a primitive.
+    #[track_caller]
+    pub(crate) fn primitive(p: Primitive, operands: &[Self], exponent: i32) -> Self {
+        Self::try_primitive(p, operands, exponent).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[track_caller]
+    fn try_primitive(p: Primitive, operands: &[Self], exponent: i32) -> Result<Self, Error> {
+        if operands.iter().all(|v| v.tag == NO_TAPE) {
+            let mut values = [operands[0].constant; MAX_OPERANDS];
+            for (value, operand) in values.iter_mut().zip(operands) {
+                *value = operand.constant;
+            }
+            return Ok(TensorVar::scalar_constant(p.value(exponent, values)));
+        }
+        Self::elementwise(
+            p.name(),
+            operands,
+            exponent as u32,
+            Opcode::primitive(p),
+            Shape::scalar(),
+        )
+    }
+
+    /// Records a rule.
+    #[track_caller]
+    fn rule<W: ErasedRule<E>>(operands: &[Self], value: impl Fn(&W) -> E, rule: W) -> Self {
+        let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
+            return TensorVar::scalar_constant(value(&rule));
+        };
+        let name = rule.name();
+        let (number, _displaced, entry) = registry::with(on_tape.tag, |inner: &Inner<E>, _| {
+            let mut rules = inner.rules.borrow_mut();
+            let (number, displaced) = rules.insert(rule);
+            (number, displaced, rules.get(number))
+        });
+        entry.make_trace();
+        Self::elementwise(name, operands, 0, Opcode::rule(number), Shape::scalar())
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// This tensor repeated to a larger shape.
+    ///
+    /// # Panics
+    /// If its shape does not broadcast to `shape`.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let own = self.shape();
+        if own == shape {
+            return self;
+        }
+        if own.broadcast(&shape).as_ref() != Some(&shape) {
+            let detail = "the first does not broadcast to the second".to_owned();
+            panic!("{}", Error::shape("broadcast_to", &[&own, &shape], detail));
+        }
+        assert!(
+            self.tag != NO_TAPE,
+            "broadcast_to: a constant without a tape; use Tape::constant"
+        );
+        Self::elementwise(
+            "broadcast_to",
+            &[self],
+            0,
+            Opcode::primitive(Primitive::Copy),
+            shape,
+        )
+        .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Applies an operation with one output.
+    #[track_caller]
+    pub fn apply_op<O: Op<E>>(self, op: O) -> Self {
+        apply_op(op, &[self])[0]
+    }
+
+    /// Applies a unary rule to each element.
+    #[track_caller]
+    pub fn apply<U: Unary>(self, rule: U) -> Self {
+        Self::rule(
+            &[self],
+            |r: &UnaryRule<U>| r.0.value(self.constant),
+            UnaryRule(rule),
+        )
+    }
+
+    /// Applies a binary rule to each pair of elements; the shapes broadcast.
+    #[track_caller]
+    pub fn apply2<B: Binary>(self, other: impl Into<Self>, rule: B) -> Self {
+        let other = other.into();
+        let value = |r: &BinaryRule<B>| r.0.value(self.constant, other.constant);
+        Self::rule(&[self, other], value, BinaryRule(rule))
+    }
+
+    /// Applies a ternary rule to each triple of elements; the shapes broadcast.
+    #[track_caller]
+    pub fn apply3<R: Ternary>(self, b: impl Into<Self>, c: impl Into<Self>, rule: R) -> Self {
+        let (b, c) = (b.into(), c.into());
+        let value = |r: &TernaryRule<R>| r.0.value(self.constant, b.constant, c.constant);
+        Self::rule(&[self, b, c], value, TernaryRule(rule))
+    }
+
+    /// Records [`Elementary::powi`].
+    #[track_caller]
+    pub fn powi(self, n: i32) -> Self {
+        Self::primitive(Primitive::Powi, &[self], n)
+    }
+
+    /// Records [`Elementary::square`].
+    #[track_caller]
+    pub fn square(self) -> Self {
+        self * self
+    }
+
+    /// Records [`Elementary::clamp`].
+    #[track_caller]
+    pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
+        self.max(low).min(high)
+    }
+
+    /// Records [`Elementary::select_gt`]: elementwise `x` where `a > b`, else `y`.
+    #[track_caller]
+    pub fn select_gt(
+        a: impl Into<Self>,
+        b: impl Into<Self>,
+        x: impl Into<Self>,
+        y: impl Into<Self>,
+    ) -> Self {
+        Self::primitive(
+            Primitive::SelectGt,
+            &[a.into(), b.into(), x.into(), y.into()],
+            0,
+        )
+    }
+}
+
+/// Which node of which recording a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandleKey {
+    /// The tag of the recording, or of the part of it that a sweep has made.
+    pub tag: u32,
+    /// The number of the node in its lane.
+    pub index: u32,
+}
+
+impl<E: Real> TensorVar<E> {
+    /// Which node this is.
+    pub fn key(self) -> HandleKey {
+        HandleKey {
+            tag: self.tag,
+            index: self.index,
+        }
+    }
+}
+
+impl<E: Real> Var<E> {
+    /// Which node this is.
+    pub fn key(self) -> HandleKey {
+        HandleKey {
+            tag: self.tag,
+            index: self.index,
+        }
+    }
+}
+
+/// Applies an operation.
+///
+/// # Errors
+/// If it cannot take these shapes or values; the error has the caller's line, and nothing is
+/// recorded.
+///
+/// # Panics
+/// If an input is a stale handle or the inputs belong to different tapes, or if all of them are
+/// constants without a tape.
+#[track_caller]
+pub fn try_apply_op<E: Real, O: Op<E>>(
+    op: O,
+    inputs: &[TensorVar<E>],
+) -> Result<SmallVec<[TensorVar<E>; 2]>, Error> {
+    let name = op.name();
+    let Some(on_tape) = inputs.iter().find(|v| v.tag != NO_TAPE) else {
+        panic!("{name}: all inputs are constants without a tape; put one on it by Tape::constant")
+    };
+    // Constants without a tape become nodes; checks that all belong to one tape.
+    let mut numbers: SmallVec<[u32; 3]> = SmallVec::new();
+    let mut values: SmallVec<[Tensor<E>; 4]> = SmallVec::new();
+    for &input in inputs {
+        let input = match input.tag {
+            NO_TAPE => TensorVar::constant_on(
+                on_tape.tag,
+                Tensor::recycled(Shape::scalar(), input.constant),
+            ),
+            _ => input,
+        };
+        registry::with(on_tape.tag, |inner: &Inner<E>, _| {
+            inner.assert_owns(input.tag)
+        });
+        numbers.push(input.index);
+        values.push(input.value());
+    }
+    let shapes: SmallVec<[&Shape; 4]> = values.iter().map(Tensor::shape).collect();
+    let out_shapes = match op.infer(&shapes) {
+        Ok(out_shapes) => out_shapes,
+        Err(misfit) => return Err(misfit.into_error(name, &shapes)),
+    };
+    let mut outputs = Outputs::new(out_shapes);
+    if let Err(misfit) = op.forward(&values, &mut outputs) {
+        return Err(misfit.into_error(name, &shapes));
+    }
+    let (tensors, residuals) = outputs.finish(name);
+    drop(shapes);
+    let location = Location::caller();
+    // The operation was the user's code: the tape is looked up again, and so are the inputs.
+    let (handles, _displaced) = registry::with(on_tape.tag, |inner: &Inner<E>, tag| {
+        let lane = &mut *inner.tensors.borrow_mut();
+        let known = numbers.iter().all(|&i| (i as usize) < lane.nodes.len());
+        assert!(known, "{name}: the tape was cut while the operation ran");
+        let active = numbers.iter().any(|&i| lane.nodes[i as usize].active);
+        let displaced = lane.put_op(op);
+        let call = lane.calls.len() as u32;
+        let first = lane.nodes.len() as u32;
+        lane.calls.push(crate::inner::Call {
+            inputs: numbers,
+            first,
+            outputs: tensors.len() as u32,
+            residuals,
+        });
+        let mut handles: SmallVec<[TensorVar<E>; 2]> = SmallVec::new();
+        for tensor in tensors {
+            let node = TensorNode {
+                kind: Kind::Output { call },
+                shape: tensor.shape().clone(),
+                at: inner.scalars.len() as u32,
+                location,
+                value: Some(tensor),
+                pending: 0,
+                active,
+                label: None,
+            };
+            handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
+        }
+        (handles, displaced)
+    });
+    Ok(handles)
+}
+
+/// Applies an operation; see [`try_apply_op`].
+///
+/// # Panics
+/// Where [`try_apply_op`] returns an error, and where it panics.
+#[track_caller]
+pub fn apply_op<E: Real, O: Op<E>>(op: O, inputs: &[TensorVar<E>]) -> SmallVec<[TensorVar<E>; 2]> {
+    try_apply_op(op, inputs).unwrap_or_else(|e| panic!("{e}"))
+}
+
+macro_rules! methods {
+    ($($method:ident $primitive:ident ($($arg:ident),*);)*) => {
+        impl<E: Real> TensorVar<E> { $(
+            #[doc = concat!("Records [`Elementary::", stringify!($method), "`] of each element.")]
+            #[track_caller]
+            pub fn $method(self $(, $arg: impl Into<Self>)*) -> Self {
+                Self::primitive(Primitive::$primitive, &[self $(, $arg.into())*], 0)
+            }
+        )* }
+
+        impl<E: Real> Elementary for TensorVar<E> {
+            $(
+                #[track_caller]
+                fn $method(self $(, $arg: Self)*) -> Self {
+                    TensorVar::$method(self $(, $arg)*)
+                }
+            )*
+            fn lit(c: f64) -> Self {
+                TensorVar::scalar_constant(E::lit(c))
+            }
+            #[track_caller]
+            fn powi(self, n: i32) -> Self {
+                TensorVar::powi(self, n)
+            }
+            #[track_caller]
+            fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+                TensorVar::select_gt(a, b, x, y)
+            }
+            #[track_caller]
+            fn apply<U: Unary>(self, rule: U) -> Self {
+                TensorVar::apply(self, rule)
+            }
+            #[track_caller]
+            fn apply2<B: Binary>(self, other: Self, rule: B) -> Self {
+                TensorVar::apply2(self, other, rule)
+            }
+            #[track_caller]
+            fn apply3<R: Ternary>(self, b: Self, c: Self, rule: R) -> Self {
+                TensorVar::apply3(self, b, c, rule)
+            }
+        }
+    };
+}
+
+crate::primitive::for_each_method!(methods);
+
+impl<E: Real> Sealed for TensorVar<E> {}
+
+impl<E: Real> From<E> for TensorVar<E> {
+    fn from(value: E) -> Self {
+        TensorVar::scalar_constant(value)
+    }
+}
+
+impl<E: Real> From<Var<E>> for TensorVar<E> {
+    #[track_caller]
+    fn from(v: Var<E>) -> Self {
+        TensorVar::lift(v)
+    }
+}
+
+impl<E: Real> fmt::Debug for TensorVar<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag {
+            NO_TAPE => write!(f, "TensorVar({:?}, constant)", self.constant),
+            tag => write!(f, "TensorVar(tensor {} of tape {tag})", self.index),
+        }
+    }
+}
+
+impl<E: Real> TensorVar<E> {
+    /// Whether this is an independent variable.
+    #[track_caller]
+    pub fn is_leaf(self) -> bool {
+        self.tag != NO_TAPE
+            && registry::with(self.tag, |inner: &Inner<E>, _| {
+                matches!(self.node(&inner.tensors.borrow()).kind, Kind::Leaf)
+            })
+    }
+}
