@@ -39,11 +39,7 @@ impl<E: Real> Gradients<E> {
         leaves: Recycled<E, LeafCotangent<E>>,
         tags: SmallVec<[(u32, u32); 1]>,
     ) -> Self {
-        Gradients {
-            scalars,
-            leaves,
-            tags,
-        }
+        Gradients { scalars, leaves, tags }
     }
 
     /// The gradient by `x`; zero if the result does not depend on it.
@@ -53,7 +49,10 @@ impl<E: Real> Gradients<E> {
     /// `backward` keeps those of leaves, `grad` those of its variables.
     #[track_caller]
     pub fn wrt<V: Variable<E>>(&self, x: V) -> V::Gradient {
-        self.get(x).unwrap_or_else(|| x.zero_gradient(self))
+        match self.get(x) {
+            Some(gradient) => gradient,
+            None => x.zero_gradient(self),
+        }
     }
 
     /// The gradient by `x`; `None` if nothing has flowed to it: the result does not depend on it,
@@ -65,9 +64,7 @@ impl<E: Real> Gradients<E> {
     /// The gradients of the leaves that have a label, in the order in which they were recorded. A
     /// label may come several times.
     pub fn labelled(&self) -> impl Iterator<Item = (Label, &Tensor<E>)> {
-        self.leaves
-            .iter()
-            .filter_map(|leaf| Some((leaf.label?, &leaf.value)))
+        self.leaves.iter().filter_map(|leaf| Some((leaf.label?, &leaf.value)))
     }
 
     fn knows_tag(&self, tag: u32) -> bool {
@@ -75,11 +72,7 @@ impl<E: Real> Gradients<E> {
     }
 
     fn tag_of_scalar(&self, index: u32) -> Option<u32> {
-        self.tags
-            .iter()
-            .rev()
-            .find(|&&(first, _)| first <= index)
-            .map(|&(_, tag)| tag)
+        self.tags.iter().rev().find(|&&(first, _)| first <= index).map(|&(_, tag)| tag)
     }
 }
 
@@ -124,10 +117,7 @@ impl<E: Real> Variable<E> for TensorVar<E> {
     type Gradient = Tensor<E>;
 
     fn gradient(self, gradients: &Gradients<E>) -> Option<Tensor<E>> {
-        let found = gradients
-            .leaves
-            .iter()
-            .find(|leaf| leaf.leaf.key() == self.key());
+        let found = gradients.leaves.iter().find(|leaf| leaf.leaf.key() == self.key());
         found.map(|leaf| leaf.value.clone())
     }
 

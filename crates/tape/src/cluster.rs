@@ -109,12 +109,7 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
                 Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1)
             }
             _ => {
-                Compiler {
-                    inner,
-                    lane: &lane,
-                    scratch,
-                }
-                .compile(root);
+                Compiler { inner, lane: &lane, scratch }.compile(root);
                 let value = scratch.program.run(&lane.nodes[root as usize].shape);
                 scratch.program.clear();
                 value
@@ -124,10 +119,7 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
         node.value = Some(value);
         node.pending = 0;
     }
-    lane.nodes[t as usize]
-        .value
-        .clone()
-        .expect("the asked-for node is the last of the roots")
+    lane.nodes[t as usize].value.clone().expect("the asked-for node is the last of the roots")
 }
 
 /// Lists the pending nodes below `t` whose values are needed as such, in the order in which they can
@@ -157,21 +149,15 @@ fn find_roots<E: Real>(lane: &TensorLane<E>, scratch: &mut Scratch<E>, t: u32) {
 /// The operands of a pending elementwise node that are pending elementwise nodes too.
 fn pending_operands<E: Real>(lane: &TensorLane<E>, t: u32) -> impl Iterator<Item = u32> {
     let (operands, arity, constants) = match lane.nodes[t as usize].kind {
-        Kind::Elementwise {
-            operands,
-            arity,
-            constants,
-            ..
-        } => (operands, arity, constants),
+        Kind::Elementwise { operands, arity, constants, .. } => (operands, arity, constants),
         _ => ([0; MAX_OPERANDS], 0, 0),
     };
-    (0..arity as usize)
-        .filter(move |k| constants >> k & 1 == 0)
-        .map(move |k| operands[k])
-        .filter(|&o| {
+    (0..arity as usize).filter(move |k| constants >> k & 1 == 0).map(move |k| operands[k]).filter(
+        |&o| {
             let node = &lane.nodes[o as usize];
             node.value.is_none() && matches!(node.kind, Kind::Elementwise { .. })
-        })
+        },
+    )
 }
 
 impl<E: Real> Scratch<E> {
@@ -237,12 +223,8 @@ impl<E: Real> Compiler<'_, E> {
     }
 
     fn compile_node(&mut self, t: u32, shape: &Shape) -> Place {
-        let Kind::Elementwise {
-            opcode,
-            operands,
-            arity,
-            constants,
-        } = self.lane.nodes[t as usize].kind
+        let Kind::Elementwise { opcode, operands, arity, constants } =
+            self.lane.nodes[t as usize].kind
         else {
             unreachable!("only elementwise nodes are pending")
         };
@@ -300,11 +282,7 @@ impl<E: Real> Compiler<'_, E> {
         for instruction in &trace.instructions {
             let place = match *instruction {
                 Instruction::Constant(c) => self.constant(E::lit(c)),
-                Instruction::Apply {
-                    primitive,
-                    exponent,
-                    operands,
-                } => {
+                Instruction::Apply { primitive, exponent, operands } => {
                     let places = operands.map(|o| self.scratch.locals[o as usize]);
                     self.step(primitive, exponent, places)
                 }
@@ -331,12 +309,7 @@ impl<E: Real> Compiler<'_, E> {
         operands: [Place; MAX_OPERANDS],
     ) -> Place {
         let out = self.slot();
-        self.scratch.program.steps.push(Step {
-            primitive,
-            exponent,
-            operands,
-            out,
-        });
+        self.scratch.program.steps.push(Step { primitive, exponent, operands, out });
         Place::Slot(out)
     }
 

@@ -88,20 +88,12 @@ impl<E: Real> Recording<E> {
     /// The recorded number `i`.
     pub fn var(&self, i: u32) -> Var<E> {
         let (_, value) = self.inner.scalars.node(i);
-        Var {
-            value,
-            index: i,
-            tag: self.inner.tag_of_scalar(i),
-        }
+        Var { value, index: i, tag: self.inner.tag_of_scalar(i) }
     }
 
     /// The recorded tensor `t`.
     pub fn tensor(&self, t: u32) -> TensorVar<E> {
-        TensorVar {
-            constant: E::ZERO,
-            index: t,
-            tag: self.inner.tag_of_tensor(t),
-        }
+        TensorVar { constant: E::ZERO, index: t, tag: self.inner.tag_of_tensor(t) }
     }
 
     /// A constant on this recording.
@@ -188,12 +180,7 @@ impl<E: Real> Recording<E> {
                 match lane.nodes[t as usize].kind {
                     Kind::Leaf | Kind::Constant => {}
                     Kind::Lift { scalar } => f(NodeId::Scalar(scalar)),
-                    Kind::Elementwise {
-                        operands,
-                        arity,
-                        constants,
-                        ..
-                    } => {
+                    Kind::Elementwise { operands, arity, constants, .. } => {
                         for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
                             f(NodeId::Tensor(operands[k]));
                         }
@@ -232,13 +219,7 @@ impl<E: Real> Recording<E> {
         };
         let entry = self.inner.rules.borrow().get(rule);
         let (operands, arity) = self.scalar_operands(i);
-        let args = operands.map(|o| {
-            if arity == 0 {
-                y
-            } else {
-                self.inner.scalars.node(o).1
-            }
-        });
+        let args = operands.map(|o| if arity == 0 { y } else { self.inner.scalars.node(o).1 });
         for (k, &operand) in operands[..arity].iter().enumerate() {
             if needed(NodeId::Scalar(operand)) {
                 let cotangent = entry.rule.pull(k, g, args, y);
@@ -297,12 +278,7 @@ impl<E: Real> Recording<E> {
                     sink(NodeId::Scalar(scalar), g);
                 }
             }
-            Kind::Elementwise {
-                opcode,
-                operands,
-                arity,
-                constants,
-            } => {
+            Kind::Elementwise { opcode, operands, arity, constants } => {
                 let Some(g) = cotangents[0] else { return };
                 let y = self.tensor(first);
                 let mut args = [y; MAX_OPERANDS];
@@ -337,16 +313,11 @@ impl<E: Real> Recording<E> {
                 let (op, inputs, residuals) = {
                     let lane = self.inner.tensors.borrow();
                     let record = &lane.calls[call as usize];
-                    (
-                        lane.op(call),
-                        record.inputs.clone(),
-                        record.residuals.clone(),
-                    )
+                    (lane.op(call), record.inputs.clone(), record.residuals.clone())
                 };
                 let input_vars: SmallVec<[_; 4]> = inputs.iter().map(|&i| self.tensor(i)).collect();
-                let outputs: SmallVec<[_; 2]> = (0..cotangents.len() as u32)
-                    .map(|k| self.tensor(first + k))
-                    .collect();
+                let outputs: SmallVec<[_; 2]> =
+                    (0..cotangents.len() as u32).map(|k| self.tensor(first + k)).collect();
                 let needed: SmallVec<[bool; 4]> =
                     inputs.iter().map(|&i| needed(NodeId::Tensor(i))).collect();
                 // A rule may rely on every cotangent having a tape and the shape of its output.
@@ -375,10 +346,7 @@ impl<E: Real> Recording<E> {
                 for (k, cotangent) in made.into_iter().enumerate() {
                     if let (Some(cotangent), true) = (cotangent, needed[k]) {
                         let reference = input_vars[k];
-                        sink(
-                            NodeId::Tensor(inputs[k]),
-                            fit(cotangent, reference, reference),
-                        );
+                        sink(NodeId::Tensor(inputs[k]), fit(cotangent, reference, reference));
                     }
                 }
             }
@@ -397,11 +365,7 @@ impl<E: Real> Recording<E> {
     /// handles are stale then.
     pub fn begin_tail(&self) -> Tail<E> {
         self.check();
-        Tail {
-            inner: self.inner.clone(),
-            epoch: self.epoch,
-            tag: self.inner.begin(),
-        }
+        Tail { inner: self.inner.clone(), epoch: self.epoch, tag: self.inner.begin() }
     }
 }
 
@@ -480,3 +444,53 @@ fn fit<E: Real>(
 
 // A node takes 12 bytes beside its value.
 const _: () = assert!(size_of::<Node>() == 12);
+
+impl<E: Real> Recording<E> {
+    /// The rule of an elementwise tensor node, forward: hands over the product of each operand's
+    /// tangent with the partial derivative by that operand. A product broadcasts to the shape of the
+    /// node. Says whether the node is elementwise; nothing is handed over for any other.
+    ///
+    /// # Panics
+    /// If the rule resets or drops the tape.
+    pub fn elementwise_push(
+        &self,
+        t: u32,
+        tangent: impl Fn(u32) -> Option<TensorVar<E>>,
+        mut sink: impl FnMut(TensorVar<E>),
+    ) -> bool {
+        let kind = self.inner.tensors.borrow().nodes[t as usize].kind;
+        let Kind::Elementwise { opcode, operands, arity, constants } = kind else {
+            return false;
+        };
+        let is_constant = |k: usize| constants >> k & 1 == 1;
+        let y = self.tensor(t);
+        let mut args = [y; MAX_OPERANDS];
+        for k in 0..arity as usize {
+            args[k] = if is_constant(k) {
+                TensorVar::scalar_constant(self.inner.scalars.constant_at(operands[k]))
+            } else {
+                self.tensor(operands[k])
+            };
+        }
+        for k in (0..arity as usize).filter(|&k| !is_constant(k)) {
+            let Some(tangent) = tangent(operands[k]) else {
+                continue;
+            };
+            // A partial is diagonal, so its transpose, which the rule states, is the partial itself.
+            let product = match opcode.as_rule() {
+                Some(rule) => {
+                    let entry = self.inner.rules.borrow().get(rule);
+                    Some(entry.rule.pull_tensor(k, tangent, args, y))
+                }
+                None => opcode
+                    .as_primitive()
+                    .and_then(|p: Primitive| p.pull(k, operands[1] as i32, tangent, args, y)),
+            };
+            self.check();
+            if let Some(product) = product {
+                sink(product);
+            }
+        }
+        true
+    }
+}

@@ -46,12 +46,7 @@ impl Error {
     #[track_caller]
     pub(crate) fn shape(operation: &'static str, shapes: &[&Shape], detail: String) -> Self {
         let shapes = shapes.iter().map(|&s| s.clone()).collect();
-        Error::Shape {
-            operation,
-            shapes,
-            detail,
-            location: Location::caller(),
-        }
+        Error::Shape { operation, shapes, detail, location: Location::caller() }
     }
 
     /// The line that made the mistake.
@@ -59,5 +54,14 @@ impl Error {
         match self {
             Error::Shape { location, .. } | Error::Argument { location, .. } => location,
         }
+    }
+}
+
+/// The value, or a panic at the line of the caller. (`unwrap_or_else` would name a line in here.)
+#[track_caller]
+pub(crate) fn expect<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
     }
 }

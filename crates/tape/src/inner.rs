@@ -32,12 +32,7 @@ pub(crate) enum Kind {
     Lift { scalar: u32 },
     /// An elementwise operation; bit `k` of `constants` says that operand `k` is in the constant
     /// pool.
-    Elementwise {
-        opcode: Opcode,
-        operands: [u32; MAX_OPERANDS],
-        arity: u8,
-        constants: u8,
-    },
+    Elementwise { opcode: Opcode, operands: [u32; MAX_OPERANDS], arity: u8, constants: u8 },
     /// An output of a call.
     Output { call: u32 },
 }
@@ -162,6 +157,7 @@ impl<E: Real> Inner<E> {
 
     /// Forgets the part that has this tag, and every later one; their handles are stale.
     pub(crate) fn rewind(&self, tag: u32) {
+        self.scalars.assert_no_readers();
         while let Some(mark) = self.marks.borrow_mut().pop() {
             registry::retire::<E>(mark.tag);
             if mark.tag == tag {
@@ -199,10 +195,7 @@ impl<E: Real> Inner<E> {
 
     pub(crate) fn scalar_tags(&self) -> SmallVec<[(u32, u32); 1]> {
         let marks = self.marks.borrow();
-        marks
-            .iter()
-            .map(|mark| (mark.scalars.nodes as u32, mark.tag))
-            .collect()
+        marks.iter().map(|mark| (mark.scalars.nodes as u32, mark.tag)).collect()
     }
 
     pub(crate) fn tag_of_tensor(&self, t: u32) -> u32 {
@@ -224,20 +217,17 @@ impl<E: Real> Inner<E> {
         if self.marks.borrow().iter().any(|mark| mark.tag == tag) {
             return;
         }
-        match registry::try_with(tag, |_: &Inner<E>, _| ()) {
-            Some(()) => panic!("the operands of one operation belong to two different tapes"),
+        match registry::is_live::<E>(tag) {
+            true => panic!("the operands of one operation belong to two different tapes"),
             // Says which handle is stale and why.
-            None => registry::with(tag, |_: &Inner<E>, _| ()),
+            false => drop(registry::find::<E>(tag)),
         }
     }
 
     /// Appends a tensor node; the operands must have been checked.
     pub(crate) fn push_tensor(&self, lane: &mut TensorLane<E>, node: TensorNode<E>) -> u32 {
         let t = lane.nodes.len();
-        assert!(
-            t < u32::MAX as usize,
-            "a tape holds at most 2^32 - 1 tensors"
-        );
+        assert!(t < u32::MAX as usize, "a tape holds at most 2^32 - 1 tensors");
         lane.nodes.push(node);
         t as u32
     }

@@ -54,11 +54,7 @@ pub(crate) fn read_broadcast<E: Real>(
     let rank = target.rank();
     // The axes from `inner` on are read in one run: repeated, or contiguous.
     let last = rank.saturating_sub(1);
-    let (width, step) = if rank == 0 {
-        (1, 0)
-    } else {
-        (target[last], strides[last])
-    };
+    let (width, step) = if rank == 0 { (1, 0) } else { (target[last], strides[last]) };
     let mut done = 0;
     while done < out.len() {
         let position = start + done;

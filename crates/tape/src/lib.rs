@@ -43,6 +43,9 @@ mod tape;
 mod tensor;
 mod tensor_var;
 
+#[cfg(test)]
+mod forged;
+
 pub use elementary::Elementary;
 pub use error::Error;
 pub use inner::Label;

@@ -41,11 +41,9 @@ impl Misfit {
     pub(crate) fn into_error(self, operation: &'static str, shapes: &[&Shape]) -> Error {
         match self.0 {
             MisfitKind::Shape(detail) => Error::shape(operation, shapes, detail),
-            MisfitKind::Argument(detail) => Error::Argument {
-                operation,
-                detail,
-                location: std::panic::Location::caller(),
-            },
+            MisfitKind::Argument(detail) => {
+                Error::Argument { operation, detail, location: std::panic::Location::caller() }
+            }
         }
     }
 }
@@ -120,11 +118,7 @@ pub struct Outputs<E: Real> {
 impl<E: Real> Outputs<E> {
     pub(crate) fn new(shapes: Shapes) -> Self {
         let tensors = smallvec![None; shapes.len()];
-        Outputs {
-            shapes,
-            tensors,
-            residuals: SmallVec::new(),
-        }
+        Outputs { shapes, tensors, residuals: SmallVec::new() }
     }
 
     /// The shape of output `k`.
@@ -144,11 +138,7 @@ impl<E: Real> Outputs<E> {
         for (tensor, shape) in self.tensors.iter_mut().zip(&self.shapes) {
             *tensor = Some(recycled(shape.clone()));
         }
-        self.tensors
-            .iter_mut()
-            .flatten()
-            .map(filled_later)
-            .collect()
+        self.tensors.iter_mut().flatten().map(filled_later).collect()
     }
 
     /// Makes `tensor` output `k`, without a copy.
@@ -190,9 +180,7 @@ fn recycled<E: Real>(shape: Shape) -> Tensor<E> {
 }
 
 fn filled_later<E: Real>(tensor: &mut Tensor<E>) -> &mut [E] {
-    tensor
-        .get_mut_slice()
-        .expect("a buffer from the pool has one owner")
+    tensor.get_mut_slice().expect("a buffer from the pool has one owner")
 }
 
 /// What [`Op::vjp`] is given.
@@ -248,10 +236,7 @@ pub(crate) fn recycle_place<T: 'static, D: ?Sized>(
     as_any: impl FnOnce(&mut D) -> &mut dyn Any,
     erase: impl FnOnce(T) -> Rc<D>,
 ) -> Displaced<T, D> {
-    if let Some(slot) = Rc::get_mut(place)
-        .map(as_any)
-        .and_then(|slot| slot.downcast_mut::<T>())
-    {
+    if let Some(slot) = Rc::get_mut(place).map(as_any).and_then(|slot| slot.downcast_mut::<T>()) {
         return Displaced::Value(std::mem::replace(slot, value));
     }
     Displaced::Place(std::mem::replace(place, erase(value)))

@@ -53,10 +53,7 @@ fn with_pool<E: Real, R>(f: impl FnOnce(&mut Pool<E>) -> R) -> Option<R> {
 /// A buffer of `len` elements of unspecified value that nobody else holds.
 pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
     with_pool(|pool: &mut Pool<E>| {
-        let k = pool
-            .classes
-            .binary_search_by_key(&len, |class| class.len)
-            .ok()?;
+        let k = pool.classes.binary_search_by_key(&len, |class| class.len).ok()?;
         pool.classes[k].idle = 0;
         pool.classes[k].free.pop()
     })
@@ -73,17 +70,10 @@ pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
         if pool.tapes == 0 {
             return;
         }
-        match pool
-            .classes
-            .binary_search_by_key(&buffer.len(), |class| class.len)
-        {
+        match pool.classes.binary_search_by_key(&buffer.len(), |class| class.len) {
             Ok(k) => pool.classes[k].free.push(buffer),
             Err(k) => {
-                let class = Class {
-                    len: buffer.len(),
-                    free: vec![buffer],
-                    idle: 0,
-                };
+                let class = Class { len: buffer.len(), free: vec![buffer], idle: 0 };
                 pool.classes.insert(k, class);
             }
         }
@@ -182,10 +172,7 @@ impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
     /// No elements, with the capacity that an earlier vector had.
     pub fn empty() -> Self {
         let vector = with_pool(|pool: &mut Pool<E>| T::shelf(pool).0.pop()).flatten();
-        Recycled {
-            vector: vector.unwrap_or_default(),
-            element: std::marker::PhantomData,
-        }
+        Recycled { vector: vector.unwrap_or_default(), element: std::marker::PhantomData }
     }
 
     /// `len` copies of `value`.

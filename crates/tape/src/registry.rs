@@ -32,10 +32,7 @@ pub struct Cursor<E: Real> {
 
 impl<E: Real> Cursor<E> {
     pub(crate) const fn new() -> Self {
-        Cursor {
-            tag: Cell::new(NOTHING),
-            inner: Cell::new(std::ptr::null()),
-        }
+        Cursor { tag: Cell::new(NOTHING), inner: Cell::new(std::ptr::null()) }
     }
 }
 
@@ -49,11 +46,7 @@ pub struct Registry<E: Real> {
 
 impl<E: Real> Registry<E> {
     pub(crate) const fn new() -> Self {
-        Registry {
-            live: Vec::new(),
-            next: 0,
-            left: 0,
-        }
+        Registry { live: Vec::new(), next: 0, left: 0 }
     }
 
     fn draw(&mut self) -> u32 {
@@ -108,28 +101,23 @@ pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
     });
 }
 
-/// Runs `f` on the tape that `tag` names, with the tag that new nodes of it get.
+/// The tape that `tag` names, and the tag that new nodes of it get.
 ///
-/// `f` must not run code of a user: the reference would be held across it.
+/// The reference must not be held while code of a user runs, which might drop the tape. (A closure
+/// could not enforce that either, and a panic inside of one would not name the user's line.)
+///
+/// # Panics
+/// If there is no such tape on this thread.
 #[inline(always)]
 #[track_caller]
-pub(crate) fn with<E: Real, R>(tag: u32, f: impl FnOnce(&Inner<E>, u32) -> R) -> R {
-    let at_hand = E::cursor().with(|cursor| {
-        if cursor.tag.get() == tag {
-            cursor.inner.get()
-        } else {
-            std::ptr::null()
-        }
-    });
-    let (inner, now) = if at_hand.is_null() {
-        search::<E>(tag)
-    } else {
-        (at_hand, tag)
-    };
+pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
+    let at_hand = E::cursor()
+        .with(|cursor| if cursor.tag.get() == tag { cursor.inner.get() } else { std::ptr::null() });
+    let (inner, now) = if at_hand.is_null() { search::<E>(tag) } else { (at_hand, tag) };
     // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
-    // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape
-    // can be dropped while `f` runs, because `f` runs no code of a user.
-    f(unsafe { &*inner }, now)
+    // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape is
+    // dropped while the reference is in use, because no code of a user runs then.
+    (unsafe { &*inner }, now)
 }
 
 #[cold]
@@ -137,12 +125,7 @@ pub(crate) fn with<E: Real, R>(tag: u32, f: impl FnOnce(&Inner<E>, u32) -> R) ->
 #[track_caller]
 fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
     let found = E::registry().with(|registry| {
-        registry
-            .borrow()
-            .live
-            .iter()
-            .find(|&&(live, _)| live == tag)
-            .map(|&(_, inner)| inner)
+        registry.borrow().live.iter().find(|&&(live, _)| live == tag).map(|&(_, inner)| inner)
     });
     let Some(inner) = found else {
         panic!(
@@ -150,29 +133,31 @@ fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
              was made in a backward pass which has ended"
         )
     };
-    // SAFETY: as in `with`.
+    // SAFETY: as in `find`.
     let now = unsafe { (*inner).tag_now.get() };
     // New nodes carry the tag `now`, so that is the one that the next operation will ask for.
     point_at(now, inner);
     (inner, now)
 }
 
-/// The arena that `tag` names, kept alive by the result.
+/// The arena that `tag` names, kept alive by the result; `None` if there is none on this thread.
 pub(crate) fn hold<E: Real>(tag: u32) -> Option<Rc<Inner<E>>> {
-    let inner: *const Inner<E> = try_with(tag, |inner: &Inner<E>, _| std::ptr::from_ref(inner))?;
+    if !is_live::<E>(tag) {
+        return None;
+    }
+    let inner: *const Inner<E> = find::<E>(tag).0;
     // SAFETY: an enrolled `Inner` is in an `Rc` (`Inner::new` makes no other), and it is alive, as in
-    // `with`, so its count may be raised.
+    // `find`, so its count may be raised.
     unsafe {
         Rc::increment_strong_count(inner);
         Some(Rc::from_raw(inner))
     }
 }
 
-/// Like [`with`], for a tag that may be stale.
-pub(crate) fn try_with<E: Real, R>(tag: u32, f: impl FnOnce(&Inner<E>, u32) -> R) -> Option<R> {
-    let live = tag != NO_TAPE
+/// Whether `tag` names a tape of this thread.
+pub(crate) fn is_live<E: Real>(tag: u32) -> bool {
+    tag != NO_TAPE
         && E::registry()
             .try_with(|registry| registry.borrow().live.iter().any(|&(live, _)| live == tag))
-            .unwrap_or(false);
-    live.then(|| with(tag, f))
+            .unwrap_or(false)
 }

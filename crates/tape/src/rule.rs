@@ -182,11 +182,7 @@ pub(crate) struct Entry<E: Real> {
 
 impl<E: Real> Entry<E> {
     fn new(rule: Rc<dyn ErasedRule<E>>) -> Self {
-        Entry {
-            rule,
-            trace: RefCell::default(),
-            traced: Cell::new(false),
-        }
+        Entry { rule, trace: RefCell::default(), traced: Cell::new(false) }
     }
 
     fn holds<W: 'static>(&self) -> bool {
@@ -233,11 +229,7 @@ const STATEFUL: u32 = 1 << 30;
 
 impl<E: Real> RuleTable<E> {
     pub(crate) fn new() -> Self {
-        RuleTable {
-            stateless: Vec::new(),
-            stateful: Vec::new(),
-            used: 0,
-        }
+        RuleTable { stateless: Vec::new(), stateful: Vec::new(), used: 0 }
     }
 
     /// The number of `rule`, by which [`get`](Self::get) finds it, and what it took the place of.

@@ -48,11 +48,7 @@ impl Shape {
         if self == other {
             return Some(self.clone());
         }
-        let (long, short) = if self.rank() >= other.rank() {
-            (self, other)
-        } else {
-            (other, self)
-        };
+        let (long, short) = if self.rank() >= other.rank() { (self, other) } else { (other, self) };
         let mut out = long.clone();
         let skip = long.rank() - short.rank();
         for (d, &s) in out.0[skip..].iter_mut().zip(short.iter()) {
@@ -83,9 +79,7 @@ impl Shape {
     /// The position of a (possibly negative) axis.
     pub(crate) fn axis(&self, axis: isize) -> Option<usize> {
         let rank = self.rank() as isize;
-        (-rank..rank)
-            .contains(&axis)
-            .then_some(axis.rem_euclid(rank.max(1)) as usize)
+        (-rank..rank).contains(&axis).then_some(axis.rem_euclid(rank.max(1)) as usize)
     }
 
     pub(crate) fn push(&mut self, len: usize) {

@@ -18,11 +18,7 @@ pub struct Symbol(u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Instruction {
     Constant(f64),
-    Apply {
-        primitive: Primitive,
-        exponent: i32,
-        operands: [u32; MAX_OPERANDS],
-    },
+    Apply { primitive: Primitive, exponent: i32, operands: [u32; MAX_OPERANDS] },
 }
 
 /// What a rule does, as a straight line of primitives. Values `0..arguments` are its arguments;
@@ -56,18 +52,13 @@ impl Trace {
         rule: impl FnOnce([Symbol; MAX_OPERANDS]) -> Symbol,
     ) -> Trace {
         memory.clear();
-        let trace = Trace {
-            arguments,
-            instructions: memory,
-            result: 0,
-        };
+        let trace = Trace { arguments, instructions: memory, result: 0 };
         UNDER_WAY.with_borrow_mut(|traces| traces.push(trace));
         let abandon = Abandon;
         let result = rule(std::array::from_fn(|i| Symbol(i as u32)));
         std::mem::forget(abandon);
-        let mut trace = UNDER_WAY
-            .with_borrow_mut(Vec::pop)
-            .expect("the trace pushed above is the innermost");
+        let mut trace =
+            UNDER_WAY.with_borrow_mut(Vec::pop).expect("the trace pushed above is the innermost");
         assert!(
             (result.0 as usize) < arguments + trace.instructions.len(),
             "a rule must return a value made of its own arguments"
@@ -79,16 +70,11 @@ impl Trace {
 
 fn push(instruction: Instruction) -> Symbol {
     UNDER_WAY.with_borrow_mut(|traces| {
-        let trace = traces
-            .last_mut()
-            .expect("a symbol is used within the rule it was made for");
+        let trace = traces.last_mut().expect("a symbol is used within the rule it was made for");
         let next = (trace.arguments + trace.instructions.len()) as u32;
         if let Instruction::Apply { operands, .. } = &instruction {
             // A symbol kept from another trace would name a value that is not there.
-            assert!(
-                operands.iter().all(|&o| o < next),
-                "a symbol of another rule"
-            );
+            assert!(operands.iter().all(|&o| o < next), "a symbol of another rule");
         }
         trace.instructions.push(instruction);
         Symbol(next)
@@ -97,11 +83,7 @@ fn push(instruction: Instruction) -> Symbol {
 
 fn apply<const N: usize>(primitive: Primitive, args: [Symbol; N]) -> Symbol {
     let operands = std::array::from_fn(|i| args.get(i).map_or(args[0].0, |s| s.0));
-    push(Instruction::Apply {
-        primitive,
-        exponent: 0,
-        operands,
-    })
+    push(Instruction::Apply { primitive, exponent: 0, operands })
 }
 
 impl Sealed for Symbol {}
@@ -159,11 +141,7 @@ impl Elementary for Symbol {
     }
     fn powi(self, exponent: i32) -> Self {
         let operands = [self.0; MAX_OPERANDS];
-        push(Instruction::Apply {
-            primitive: Primitive::Powi,
-            exponent,
-            operands,
-        })
+        push(Instruction::Apply { primitive: Primitive::Powi, exponent, operands })
     }
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
         apply(Primitive::SelectGt, [a, b, x, y])

@@ -40,9 +40,7 @@ impl Tape<f64> {
 impl<E: Real> Tape<E> {
     fn build(with_locations: bool) -> Self {
         recycle::tape_made::<E>();
-        Tape {
-            inner: Inner::new(with_locations),
-        }
+        Tape { inner: Inner::new(with_locations) }
     }
 
     /// An empty tape that also keeps the line of every scalar operation, for messages: write
@@ -56,11 +54,7 @@ impl<E: Real> Tape<E> {
     #[track_caller]
     pub fn var(&self, value: E) -> Var<E> {
         let index = self.inner.scalars.push_leaf(Opcode::LEAF, 0, value);
-        Var {
-            value,
-            index,
-            tag: self.inner.tag_now.get(),
-        }
+        Var { value, index, tag: self.inner.tag_now.get() }
     }
 
     /// New independent scalars.

@@ -7,6 +7,7 @@ mod display;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
+use crate::error::expect;
 use crate::{Error, Real, Shape};
 
 /// A dense, row-major array of any rank.
@@ -18,7 +19,7 @@ use crate::{Error, Real, Shape};
 /// use tape::Tensor;
 ///
 /// let t = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-/// assert_eq!(t.shape(), &[2, 3].into());
+/// assert_eq!(*t.shape(), [2, 3]);
 /// assert_eq!(t[[1, 2]], 6.0);
 /// ```
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl<E: Real> Tensor<E> {
     /// If the number of elements is not that of the shape; see [`try_new`](Tensor::try_new).
     #[track_caller]
     pub fn new(shape: impl Into<Shape>, data: Vec<E>) -> Self {
-        Self::try_new(shape, data).unwrap_or_else(|e| panic!("{e}"))
+        expect(Self::try_new(shape, data))
     }
 
     /// Like [`new`](Tensor::new), for data from outside.
@@ -45,17 +46,10 @@ impl<E: Real> Tensor<E> {
     pub fn try_new(shape: impl Into<Shape>, data: Vec<E>) -> Result<Self, Error> {
         let shape = shape.into();
         if shape.elements() != data.len() {
-            let detail = format!(
-                "the shape has {} elements, not {}",
-                shape.elements(),
-                data.len()
-            );
+            let detail = format!("the shape has {} elements, not {}", shape.elements(), data.len());
             return Err(Error::shape("Tensor::new", &[&shape], detail));
         }
-        Ok(Tensor {
-            shape,
-            data: Arc::new(data),
-        })
+        Ok(Tensor { shape, data: Arc::new(data) })
     }
 
     pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<E>>) -> Self {
@@ -67,10 +61,7 @@ impl<E: Real> Tensor<E> {
     pub(crate) fn recycled(shape: Shape, value: E) -> Self {
         let buffer = crate::recycle::take(shape.elements());
         let mut tensor = Tensor::from_parts(shape, buffer);
-        tensor
-            .get_mut_slice()
-            .expect("a buffer from the pool has one owner")
-            .fill(value);
+        tensor.get_mut_slice().expect("a buffer from the pool has one owner").fill(value);
         tensor
     }
 
@@ -153,18 +144,12 @@ impl<E: Real> Tensor<E> {
             shape,
             shape.elements()
         );
-        Tensor {
-            shape,
-            data: self.data.clone(),
-        }
+        Tensor { shape, data: self.data.clone() }
     }
 
     /// `f` of each element.
     pub fn map(&self, f: impl FnMut(E) -> E) -> Self {
-        Tensor {
-            shape: self.shape.clone(),
-            data: Arc::new(self.iter().copied().map(f).collect()),
-        }
+        Tensor { shape: self.shape.clone(), data: Arc::new(self.iter().copied().map(f).collect()) }
     }
 
     /// `f` of each pair of elements at the same place.
@@ -179,15 +164,8 @@ impl<E: Real> Tensor<E> {
             self.shape,
             other.shape
         );
-        let data = self
-            .iter()
-            .zip(other.iter())
-            .map(|(&a, &b)| f(a, b))
-            .collect();
-        Tensor {
-            shape: self.shape.clone(),
-            data: Arc::new(data),
-        }
+        let data = self.iter().zip(other.iter()).map(|(&a, &b)| f(a, b)).collect();
+        Tensor { shape: self.shape.clone(), data: Arc::new(data) }
     }
 
     /// The rows `rows` of the outermost axis, as a tensor of its own.
@@ -200,33 +178,19 @@ impl<E: Real> Tensor<E> {
         let width = self.shape[1..].iter().product::<usize>();
         let mut data = Vec::with_capacity(rows.len() * width);
         for &row in rows {
-            assert!(
-                row < self.shape[0],
-                "rows: row {row} of a tensor of shape {}",
-                self.shape
-            );
+            assert!(row < self.shape[0], "rows: row {row} of a tensor of shape {}", self.shape);
             data.extend_from_slice(&self.data[row * width..][..width]);
         }
         let mut shape = self.shape.clone();
         shape.set(0, rows.len());
-        Tensor {
-            shape,
-            data: Arc::new(data),
-        }
+        Tensor { shape, data: Arc::new(data) }
     }
 
     #[track_caller]
     fn offset(&self, index: &[usize]) -> usize {
         let fits = index.len() == self.rank() && index.iter().zip(&*self.shape).all(|(i, d)| i < d);
-        assert!(
-            fits,
-            "index {index:?} is outside of a tensor of shape {}",
-            self.shape
-        );
-        index
-            .iter()
-            .zip(&*self.shape)
-            .fold(0, |offset, (i, d)| offset * d + i)
+        assert!(fits, "index {index:?} is outside of a tensor of shape {}", self.shape);
+        index.iter().zip(&*self.shape).fold(0, |offset, (i, d)| offset * d + i)
     }
 }
 

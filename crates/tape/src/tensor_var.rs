@@ -8,6 +8,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use crate::elementary::sealed::Sealed;
+use crate::error::expect;
 use crate::inner::{Inner, Kind, Label, TensorLane, TensorNode};
 use crate::op::{Op, Outputs};
 use crate::primitive::Primitive;
@@ -53,11 +54,7 @@ const _: () = assert!(size_of::<TensorVar<f64>>() == 16);
 impl<E: Real> TensorVar<E> {
     /// A constant of rank 0 that belongs to no tape and has no derivative.
     pub fn scalar_constant(value: E) -> Self {
-        TensorVar {
-            constant: value,
-            index: 0,
-            tag: NO_TAPE,
-        }
+        TensorVar { constant: value, index: 0, tag: NO_TAPE }
     }
 
     /// Whether this is a constant without a tape.
@@ -66,11 +63,7 @@ impl<E: Real> TensorVar<E> {
     }
 
     fn on_tape(index: u32, tag: u32) -> Self {
-        TensorVar {
-            constant: E::ZERO,
-            index,
-            tag,
-        }
+        TensorVar { constant: E::ZERO, index, tag }
     }
 
     #[track_caller]
@@ -96,18 +89,14 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     pub(crate) fn constant_on(tag: u32, value: Tensor<E>) -> Self {
-        registry::with(tag, |inner: &Inner<E>, _| {
-            Self::source(inner, value, Kind::Constant, None)
-        })
+        let (inner, _) = registry::find::<E>(tag);
+        Self::source(inner, value, Kind::Constant, None)
     }
 
     /// A constant on the tape of `self`, which must have one.
     #[track_caller]
     pub fn constant_like(self, value: impl Into<Tensor<E>>) -> Self {
-        assert!(
-            self.tag != NO_TAPE,
-            "a constant without a tape has none to put another one on"
-        );
+        assert!(self.tag != NO_TAPE, "a constant without a tape has none to put another one on");
         Self::constant_on(self.tag, value.into())
     }
 
@@ -118,24 +107,20 @@ impl<E: Real> TensorVar<E> {
             return TensorVar::scalar_constant(v.value);
         }
         let location = Location::caller();
-        registry::with(v.tag, |inner: &Inner<E>, tag| {
-            assert!(
-                (v.index as usize) < inner.scalars.len(),
-                "a handle kept over a reset"
-            );
-            let lane = &mut *inner.tensors.borrow_mut();
-            let node = TensorNode {
-                kind: Kind::Lift { scalar: v.index },
-                shape: Shape::scalar(),
-                at: inner.scalars.len() as u32,
-                location,
-                value: None,
-                pending: 0,
-                active: true,
-                label: None,
-            };
-            TensorVar::on_tape(inner.push_tensor(lane, node), tag)
-        })
+        let (inner, tag) = registry::find::<E>(v.tag);
+        assert!((v.index as usize) < inner.scalars.len(), "a handle kept over a reset");
+        let lane = &mut *inner.tensors.borrow_mut();
+        let node = TensorNode {
+            kind: Kind::Lift { scalar: v.index },
+            shape: Shape::scalar(),
+            at: inner.scalars.len() as u32,
+            location,
+            value: None,
+            pending: 0,
+            active: true,
+            label: None,
+        };
+        TensorVar::on_tape(inner.push_tensor(lane, node), tag)
     }
 
     /// The shape.
@@ -144,9 +129,8 @@ impl<E: Real> TensorVar<E> {
         if self.tag == NO_TAPE {
             return Shape::scalar();
         }
-        registry::with(self.tag, |inner: &Inner<E>, _| {
-            self.node(&inner.tensors.borrow()).shape.clone()
-        })
+        let (inner, _) = registry::find::<E>(self.tag);
+        self.node(&inner.tensors.borrow()).shape.clone()
     }
 
     /// The number of axes.
@@ -170,10 +154,9 @@ impl<E: Real> TensorVar<E> {
         if self.tag == NO_TAPE {
             return Tensor::scalar(self.constant);
         }
-        registry::with(self.tag, |inner: &Inner<E>, _| {
-            self.node(&inner.tensors.borrow());
-            cluster::force(inner, self.index)
-        })
+        let (inner, _) = registry::find::<E>(self.tag);
+        self.node(&inner.tensors.borrow());
+        cluster::force(inner, self.index)
     }
 
     /// The only element.
@@ -194,16 +177,11 @@ impl<E: Real> TensorVar<E> {
         if self.tag == NO_TAPE {
             return Var::constant(self.constant);
         }
-        let this = if self.rank() == 0 {
-            self
-        } else {
-            self.reshape(Shape::scalar())
-        };
+        let this = if self.rank() == 0 { self } else { self.reshape(Shape::scalar()) };
         let value = this.item();
-        registry::with(this.tag, |inner: &Inner<E>, tag| {
-            let index = inner.scalars.push_leaf(Opcode::ITEM, this.index, value);
-            Var { value, index, tag }
-        })
+        let (inner, tag) = registry::find::<E>(this.tag);
+        let index = inner.scalars.push_leaf(Opcode::ITEM, this.index, value);
+        Var { value, index, tag }
     }
 
     /// Records an elementwise operation, whose shape is at least `least`.
@@ -215,12 +193,10 @@ impl<E: Real> TensorVar<E> {
         opcode: Opcode,
         least: Shape,
     ) -> Result<Self, Error> {
-        let on_tape = operands
-            .iter()
-            .find(|v| v.tag != NO_TAPE)
-            .expect("the caller has looked");
+        let on_tape = operands.iter().find(|v| v.tag != NO_TAPE).expect("the caller has looked");
         let location = Location::caller();
-        let result = registry::with(on_tape.tag, |inner: &Inner<E>, tag| {
+        let (out, pending) = {
+            let (inner, tag) = registry::find::<E>(on_tape.tag);
             let lane = &mut *inner.tensors.borrow_mut();
             let mut shape = least;
             let mut numbers = [exponent; MAX_OPERANDS];
@@ -252,17 +228,10 @@ impl<E: Real> TensorVar<E> {
                 pending = pending.saturating_add(node.pending);
                 active |= node.active;
             }
-            active &= opcode
-                .as_primitive()
-                .is_none_or(Primitive::is_differentiable);
+            active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
             let arity = operands.len() as u8;
             let node = TensorNode {
-                kind: Kind::Elementwise {
-                    opcode,
-                    operands: numbers,
-                    arity,
-                    constants,
-                },
+                kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
                 shape,
                 at: inner.scalars.len() as u32,
                 location,
@@ -271,23 +240,19 @@ impl<E: Real> TensorVar<E> {
                 active,
                 label: None,
             };
-            Ok((
-                TensorVar::on_tape(inner.push_tensor(lane, node), tag),
-                pending,
-            ))
-        });
-        result.map(|(out, pending)| {
-            if pending > cluster::MAX_PENDING {
-                out.value();
-            }
-            out
-        })
+            let out = TensorVar::on_tape(inner.push_tensor(lane, node), tag);
+            (out, pending)
+        };
+        if pending > cluster::MAX_PENDING {
+            out.value();
+        }
+        Ok(out)
     }
 
     /// Records a primitive.
     #[track_caller]
     pub(crate) fn primitive(p: Primitive, operands: &[Self], exponent: i32) -> Self {
-        Self::try_primitive(p, operands, exponent).unwrap_or_else(|e| panic!("{e}"))
+        expect(Self::try_primitive(p, operands, exponent))
     }
 
     #[track_caller]
@@ -315,14 +280,14 @@ impl<E: Real> TensorVar<E> {
             return TensorVar::scalar_constant(value(&rule));
         };
         let name = rule.name();
-        let (number, _displaced, entry) = registry::with(on_tape.tag, |inner: &Inner<E>, _| {
+        let (number, _displaced, entry) = {
+            let (inner, _) = registry::find::<E>(on_tape.tag);
             let mut rules = inner.rules.borrow_mut();
             let (number, displaced) = rules.insert(rule);
             (number, displaced, rules.get(number))
-        });
+        };
         entry.make_trace();
-        Self::elementwise(name, operands, 0, Opcode::rule(number), Shape::scalar())
-            .unwrap_or_else(|e| panic!("{e}"))
+        expect(Self::elementwise(name, operands, 0, Opcode::rule(number), Shape::scalar()))
     }
 
     /// This tensor repeated to a larger shape.
@@ -340,18 +305,14 @@ impl<E: Real> TensorVar<E> {
             let detail = "the first does not broadcast to the second".to_owned();
             panic!("{}", Error::shape("broadcast_to", &[&own, &shape], detail));
         }
-        assert!(
-            self.tag != NO_TAPE,
-            "broadcast_to: a constant without a tape; use Tape::constant"
-        );
-        Self::elementwise(
+        assert!(self.tag != NO_TAPE, "broadcast_to: a constant without a tape; use Tape::constant");
+        expect(Self::elementwise(
             "broadcast_to",
             &[self],
             0,
             Opcode::primitive(Primitive::Copy),
             shape,
-        )
-        .unwrap_or_else(|e| panic!("{e}"))
+        ))
     }
 
     /// Applies an operation with one output.
@@ -363,11 +324,7 @@ impl<E: Real> TensorVar<E> {
     /// Applies a unary rule to each element.
     #[track_caller]
     pub fn apply<U: Unary>(self, rule: U) -> Self {
-        Self::rule(
-            &[self],
-            |r: &UnaryRule<U>| r.0.value(self.constant),
-            UnaryRule(rule),
-        )
+        Self::rule(&[self], |r: &UnaryRule<U>| r.0.value(self.constant), UnaryRule(rule))
     }
 
     /// Applies a binary rule to each pair of elements; the shapes broadcast.
@@ -412,11 +369,7 @@ impl<E: Real> TensorVar<E> {
         x: impl Into<Self>,
         y: impl Into<Self>,
     ) -> Self {
-        Self::primitive(
-            Primitive::SelectGt,
-            &[a.into(), b.into(), x.into(), y.into()],
-            0,
-        )
+        Self::primitive(Primitive::SelectGt, &[a.into(), b.into(), x.into(), y.into()], 0)
     }
 }
 
@@ -432,20 +385,14 @@ pub struct HandleKey {
 impl<E: Real> TensorVar<E> {
     /// Which node this is.
     pub fn key(self) -> HandleKey {
-        HandleKey {
-            tag: self.tag,
-            index: self.index,
-        }
+        HandleKey { tag: self.tag, index: self.index }
     }
 }
 
 impl<E: Real> Var<E> {
     /// Which node this is.
     pub fn key(self) -> HandleKey {
-        HandleKey {
-            tag: self.tag,
-            index: self.index,
-        }
+        HandleKey { tag: self.tag, index: self.index }
     }
 }
 
@@ -478,9 +425,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
             ),
             _ => input,
         };
-        registry::with(on_tape.tag, |inner: &Inner<E>, _| {
-            inner.assert_owns(input.tag)
-        });
+        registry::find::<E>(on_tape.tag).0.assert_owns(input.tag);
         numbers.push(input.index);
         values.push(input.value());
     }
@@ -497,7 +442,8 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     drop(shapes);
     let location = Location::caller();
     // The operation was the user's code: the tape is looked up again, and so are the inputs.
-    let (handles, _displaced) = registry::with(on_tape.tag, |inner: &Inner<E>, tag| {
+    let (handles, _displaced) = {
+        let (inner, tag) = registry::find::<E>(on_tape.tag);
         let lane = &mut *inner.tensors.borrow_mut();
         let known = numbers.iter().all(|&i| (i as usize) < lane.nodes.len());
         assert!(known, "{name}: the tape was cut while the operation ran");
@@ -526,7 +472,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
             handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
         }
         (handles, displaced)
-    });
+    };
     Ok(handles)
 }
 
@@ -536,7 +482,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
 /// Where [`try_apply_op`] returns an error, and where it panics.
 #[track_caller]
 pub fn apply_op<E: Real, O: Op<E>>(op: O, inputs: &[TensorVar<E>]) -> SmallVec<[TensorVar<E>; 2]> {
-    try_apply_op(op, inputs).unwrap_or_else(|e| panic!("{e}"))
+    expect(try_apply_op(op, inputs))
 }
 
 macro_rules! methods {
@@ -613,9 +559,9 @@ impl<E: Real> TensorVar<E> {
     /// Whether this is an independent variable.
     #[track_caller]
     pub fn is_leaf(self) -> bool {
-        self.tag != NO_TAPE
-            && registry::with(self.tag, |inner: &Inner<E>, _| {
-                matches!(self.node(&inner.tensors.borrow()).kind, Kind::Leaf)
-            })
+        self.tag != NO_TAPE && {
+            let (inner, _) = registry::find::<E>(self.tag);
+            matches!(self.node(&inner.tensors.borrow()).kind, Kind::Leaf)
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
+use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
@@ -60,11 +61,7 @@ impl From<&Indices> for Indices {
 
 /// Lengths (before, along, after) an axis.
 fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
-    (
-        shape[..axis].iter().product(),
-        shape[axis],
-        shape[axis + 1..].iter().product(),
-    )
+    (shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product())
 }
 
 /// Whole slices along an axis: the transpose adds them up at their places.
@@ -80,10 +77,8 @@ impl<E: Real> Op<E> for IndexSelect {
     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
         let len = inputs[0][self.axis];
         if let Some(largest) = self.indices.largest().filter(|&i| i >= len) {
-            let detail = format!(
-                "index {largest} is out of range for axis {} of length {len}",
-                self.axis
-            );
+            let detail =
+                format!("index {largest} is out of range for axis {} of length {len}", self.axis);
             return Err(Misfit::argument(detail));
         }
         let mut shape = inputs[0].clone();
@@ -105,11 +100,7 @@ impl<E: Real> Op<E> for IndexSelect {
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let len = call.inputs[0].shape()[self.axis];
-        let op = IndexAdd {
-            axis: self.axis,
-            indices: self.indices.clone(),
-            len,
-        };
+        let op = IndexAdd { axis: self.axis, indices: self.indices.clone(), len };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
 }
@@ -148,10 +139,7 @@ impl<E: Real> Op<E> for IndexAdd {
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
-        let op = IndexSelect {
-            axis: self.axis,
-            indices: self.indices.clone(),
-        };
+        let op = IndexSelect { axis: self.axis, indices: self.indices.clone() };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
 }
@@ -204,10 +192,8 @@ impl<E: Real> Op<E> for Gather {
         }
         let len = x[self.axis];
         if let Some(largest) = self.indices.largest().filter(|&i| i >= len) {
-            let detail = format!(
-                "index {largest} is out of range for axis {} of length {len}",
-                self.axis
-            );
+            let detail =
+                format!("index {largest} is out of range for axis {} of length {len}", self.axis);
             return Err(Misfit::argument(detail));
         }
         Ok(smallvec![own.clone()])
@@ -216,18 +202,12 @@ impl<E: Real> Op<E> for Gather {
         let x = inputs[0].as_slice();
         let len = inputs[0].shape()[self.axis];
         let out = outputs.buffer(0);
-        for_each_place(&self.indices, &self.shape, self.axis, len, |at, from| {
-            out[at] = x[from]
-        });
+        for_each_place(&self.indices, &self.shape, self.axis, len, |at, from| out[at] = x[from]);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let len = call.inputs[0].shape()[self.axis];
-        let op = ScatterAdd {
-            axis: self.axis,
-            indices: self.indices.clone(),
-            len,
-        };
+        let op = ScatterAdd { axis: self.axis, indices: self.indices.clone(), len };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
 }
@@ -246,18 +226,12 @@ impl<E: Real> Op<E> for ScatterAdd {
         let out = outputs.buffer(0);
         out.fill(E::ZERO);
         let shape = inputs[0].shape();
-        for_each_place(&self.indices, shape, self.axis, self.len, |at, to| {
-            out[to] += x[at]
-        });
+        for_each_place(&self.indices, shape, self.axis, self.len, |at, to| out[to] += x[at]);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let shape = call.inputs[0].shape();
-        let op = Gather {
-            axis: self.axis,
-            indices: self.indices.clone(),
-            shape,
-        };
+        let op = Gather { axis: self.axis, indices: self.indices.clone(), shape };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
 }
@@ -270,8 +244,7 @@ impl<E: Real> TensorVar<E> {
     /// If an index is out of range, or the axis does not exist.
     #[track_caller]
     pub fn index_select(self, axis: isize, indices: impl Into<Indices>) -> Self {
-        self.try_index_select(axis, indices)
-            .unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_index_select(axis, indices))
     }
 
     /// Like [`index_select`](Self::index_select), for indices from outside.
@@ -281,10 +254,7 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_index_select(self, axis: isize, indices: impl Into<Indices>) -> Result<Self, Error> {
         let axis = self.axis("index_select", axis);
-        let op = IndexSelect {
-            axis,
-            indices: indices.into(),
-        };
+        let op = IndexSelect { axis, indices: indices.into() };
         Ok(crate::try_apply_op(op, &[self])?[0])
     }
 
@@ -296,8 +266,7 @@ impl<E: Real> TensorVar<E> {
     /// elements as there are indices, or an index is out of range.
     #[track_caller]
     pub fn gather(self, axis: isize, shape: impl Into<Shape>, indices: impl Into<Indices>) -> Self {
-        self.try_gather(axis, shape, indices)
-            .unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_gather(axis, shape, indices))
     }
 
     /// Like [`gather`](Self::gather), for indices from outside.
@@ -312,11 +281,7 @@ impl<E: Real> TensorVar<E> {
         indices: impl Into<Indices>,
     ) -> Result<Self, Error> {
         let axis = self.axis("gather", axis);
-        let op = Gather {
-            axis,
-            indices: indices.into(),
-            shape: shape.into(),
-        };
+        let op = Gather { axis, indices: indices.into(), shape: shape.into() };
         Ok(crate::try_apply_op(op, &[self])?[0])
     }
 }

@@ -1,6 +1,7 @@
 //! Losses: composites of other operations.
 
 use super::Indices;
+use crate::error::expect;
 use crate::{Error, Real, TensorVar};
 
 impl<E: Real> TensorVar<E> {
@@ -13,7 +14,7 @@ impl<E: Real> TensorVar<E> {
     /// If the shapes differ.
     #[track_caller]
     pub fn mse_loss(self, target: impl Into<Self>) -> Self {
-        self.try_mse_loss(target).unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_mse_loss(target))
     }
 
     /// Like [`mse_loss`](Self::mse_loss), for shapes from outside.
@@ -25,11 +26,7 @@ impl<E: Real> TensorVar<E> {
         let target = target.into();
         let (own, other) = (self.shape(), target.shape());
         if own != other {
-            return Err(Error::shape(
-                "mse_loss",
-                &[&own, &other],
-                "they differ".to_owned(),
-            ));
+            return Err(Error::shape("mse_loss", &[&own, &other], "they differ".to_owned()));
         }
         let residual = self - target;
         Ok((residual * residual).mean())
@@ -43,8 +40,7 @@ impl<E: Real> TensorVar<E> {
     /// classes.
     #[track_caller]
     pub fn cross_entropy(self, labels: impl Into<Indices>) -> Self {
-        self.try_cross_entropy(labels)
-            .unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_cross_entropy(labels))
     }
 
     /// Like [`cross_entropy`](Self::cross_entropy), for labels from outside.
@@ -65,11 +61,8 @@ impl<E: Real> TensorVar<E> {
             let detail = format!("{} labels for {rows} rows", labels.as_slice().len());
             return Err(Error::shape("cross_entropy", &[&shape], detail));
         }
-        if let Some((row, label)) = labels
-            .as_slice()
-            .iter()
-            .enumerate()
-            .find(|&(_, &label)| label >= classes)
+        if let Some((row, label)) =
+            labels.as_slice().iter().enumerate().find(|&(_, &label)| label >= classes)
         {
             return Err(Error::Argument {
                 operation: "cross_entropy",

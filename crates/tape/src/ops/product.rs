@@ -2,6 +2,7 @@
 
 use smallvec::smallvec;
 
+use crate::error::expect;
 use crate::kernels::Matrix;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -20,11 +21,7 @@ struct MatMul {
 /// Rows and columns of the matrix in the last two axes.
 fn matrix(shape: &Shape, transposed: bool) -> (usize, usize) {
     let (rows, columns) = (shape[shape.rank() - 2], shape[shape.rank() - 1]);
-    if transposed {
-        (columns, rows)
-    } else {
-        (rows, columns)
-    }
+    if transposed { (columns, rows) } else { (rows, columns) }
 }
 
 fn batch(shape: &Shape) -> Shape {
@@ -38,13 +35,7 @@ fn times<E: Real>(
     b: TensorVar<E>,
     transpose_b: bool,
 ) -> TensorVar<E> {
-    crate::apply_op(
-        MatMul {
-            transpose_a,
-            transpose_b,
-        },
-        &[a, b],
-    )[0]
+    crate::apply_op(MatMul { transpose_a, transpose_b }, &[a, b])[0]
 }
 
 impl<E: Real> Op<E> for MatMul {
@@ -59,9 +50,7 @@ impl<E: Real> Op<E> for MatMul {
             return Err(Misfit::shape(detail));
         }
         let Some(mut shape) = batch(inputs[0]).broadcast(&batch(inputs[1])) else {
-            return Err(Misfit::shape(
-                "the axes before the last two do not broadcast",
-            ));
+            return Err(Misfit::shape("the axes before the last two do not broadcast"));
         };
         shape.push(rows);
         shape.push(columns);
@@ -93,18 +82,8 @@ impl<E: Real> Op<E> for MatMul {
             };
             let a = &inputs[0].as_slice()[at(&places[0]) * rows * inner..][..rows * inner];
             let b = &inputs[1].as_slice()[at(&places[1]) * inner * columns..][..inner * columns];
-            let a = Matrix {
-                data: a,
-                rows,
-                columns: inner,
-                transposed: self.transpose_a,
-            };
-            let b = Matrix {
-                data: b,
-                rows: inner,
-                columns,
-                transposed: self.transpose_b,
-            };
+            let a = Matrix { data: a, rows, columns: inner, transposed: self.transpose_a };
+            let b = Matrix { data: b, rows: inner, columns, transposed: self.transpose_b };
             E::matmul(out, a, b, false);
         }
         Ok(())
@@ -113,18 +92,10 @@ impl<E: Real> Op<E> for MatMul {
         let (a, b, g) = (call.inputs[0], call.inputs[1], call.cotangent());
         let (ta, tb) = (self.transpose_a, self.transpose_b);
         let for_a = || {
-            if ta {
-                times(b, tb, g, true)
-            } else {
-                times(g, false, b, !tb)
-            }
+            if ta { times(b, tb, g, true) } else { times(g, false, b, !tb) }
         };
         let for_b = || {
-            if tb {
-                times(g, true, a, ta)
-            } else {
-                times(a, !ta, g, false)
-            }
+            if tb { times(g, true, a, ta) } else { times(a, !ta, g, false) }
         };
         smallvec![call.needs(0).then(for_a), call.needs(1).then(for_b)]
     }
@@ -139,7 +110,7 @@ impl<E: Real> TensorVar<E> {
     /// If the inner lengths differ, the batch axes do not broadcast, or an operand has rank 0.
     #[track_caller]
     pub fn matmul(self, other: TensorVar<E>) -> Self {
-        self.try_matmul(other).unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_matmul(other))
     }
 
     /// Like [`matmul`](Self::matmul), for shapes from outside.
@@ -155,26 +126,13 @@ impl<E: Real> TensorVar<E> {
         }
         let inner_right = right[right.rank().saturating_sub(2)];
         if left[left.rank() - 1] != inner_right {
-            let detail = format!(
-                "the inner lengths {} and {inner_right} differ",
-                left[left.rank() - 1]
-            );
+            let detail =
+                format!("the inner lengths {} and {inner_right} differ", left[left.rank() - 1]);
             return Err(Error::shape("matmul", &[&left, &right], detail));
         }
-        let a = if left.rank() == 1 {
-            self.unsqueeze(0)
-        } else {
-            self
-        };
-        let b = if right.rank() == 1 {
-            other.unsqueeze(1)
-        } else {
-            other
-        };
-        let op = MatMul {
-            transpose_a: false,
-            transpose_b: false,
-        };
+        let a = if left.rank() == 1 { self.unsqueeze(0) } else { self };
+        let b = if right.rank() == 1 { other.unsqueeze(1) } else { other };
+        let op = MatMul { transpose_a: false, transpose_b: false };
         let product = if a.rank() > 2 && b.rank() == 2 {
             // One matrix for the whole batch: one product of many rows.
             let mut shape = a.shape();
@@ -187,11 +145,7 @@ impl<E: Real> TensorVar<E> {
             try_apply_op(op, &[a, b])?[0]
         };
         // The axes that the vectors were given go again.
-        let product = if right.rank() == 1 {
-            product.squeeze(-1)
-        } else {
-            product
-        };
+        let product = if right.rank() == 1 { product.squeeze(-1) } else { product };
         Ok(match (left.rank(), right.rank()) {
             (1, 1) => product.squeeze(-1),
             (1, _) => product.squeeze(-2),

@@ -19,24 +19,16 @@ impl Over {
         if self.keep {
             return self.kept(input);
         }
-        (0..input.rank())
-            .filter(|&k| !self.axes.contains(k))
-            .map(|k| input[k])
-            .collect()
+        (0..input.rank()).filter(|&k| !self.axes.contains(k)).map(|k| input[k]).collect()
     }
 
     /// The shape with the reduced axes as 1.
     fn kept(self, input: &Shape) -> Shape {
-        (0..input.rank())
-            .map(|k| if self.axes.contains(k) { 1 } else { input[k] })
-            .collect()
+        (0..input.rank()).map(|k| if self.axes.contains(k) { 1 } else { input[k] }).collect()
     }
 
     fn count(self, input: &Shape) -> usize {
-        (0..input.rank())
-            .filter(|&k| self.axes.contains(k))
-            .map(|k| input[k])
-            .product()
+        (0..input.rank()).filter(|&k| self.axes.contains(k)).map(|k| input[k]).product()
     }
 
     /// A tensor of the reduced shape, ready to broadcast against the input.
@@ -53,9 +45,7 @@ impl Over {
     /// The lengths (outside, reduced, inside) if the reduced axes are neighbours.
     fn block(self, shape: &Shape) -> Option<(usize, usize, usize)> {
         let first = (0..shape.rank()).find(|&k| self.axes.contains(k))?;
-        let end = (first..shape.rank())
-            .find(|&k| !self.axes.contains(k))
-            .unwrap_or(shape.rank());
+        let end = (first..shape.rank()).find(|&k| !self.axes.contains(k)).unwrap_or(shape.rank());
         if (end..shape.rank()).any(|k| self.axes.contains(k)) {
             return None;
         }
@@ -103,9 +93,7 @@ impl<E: Real> Op<E> for Sum {
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let shape = call.inputs[0].shape();
-        smallvec![Some(
-            self.0.expand(call.cotangent(), &shape).broadcast_to(shape)
-        )]
+        smallvec![Some(self.0.expand(call.cotangent(), &shape).broadcast_to(shape))]
     }
 }
 
@@ -135,11 +123,7 @@ impl<E: Real> Op<E> for Extremum {
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let x = inputs[0].as_slice();
         let out = outputs.buffer(0);
-        out.fill(E::lit(if self.largest {
-            f64::NEG_INFINITY
-        } else {
-            f64::INFINITY
-        }));
+        out.fill(E::lit(if self.largest { f64::NEG_INFINITY } else { f64::INFINITY }));
         for_each_reduced(inputs[0].shape(), self.over.axes, |i, o| {
             // NaN wins against everything, so that it is seen.
             if self.better(x[i], out[o]) || x[i].is_nan() {
@@ -190,20 +174,11 @@ impl<E: Real> Op<E> for LogSumExp {
         out.fill(E::ZERO);
         for_each_reduced(shape, self.0.axes, |i, o| {
             // An infinite largest element would make `inf - inf`.
-            let base = if largest[o].is_finite() {
-                largest[o]
-            } else {
-                E::ZERO
-            };
+            let base = if largest[o].is_finite() { largest[o] } else { E::ZERO };
             out[o] += (x[i] - base).exp();
         });
         for (out, &largest) in out.iter_mut().zip(&largest) {
-            *out = out.ln()
-                + if largest.is_finite() {
-                    largest
-                } else {
-                    E::ZERO
-                };
+            *out = out.ln() + if largest.is_finite() { largest } else { E::ZERO };
         }
         Ok(())
     }
@@ -231,10 +206,7 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn over_all(self) -> Over {
-        Over {
-            axes: AxisSet::all(self.rank()),
-            keep: false,
-        }
+        Over { axes: AxisSet::all(self.rank()), keep: false }
     }
 
     #[track_caller]
@@ -244,11 +216,7 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn reduce_sum(self, over: Over) -> Self {
-        if self.is_constant() {
-            self
-        } else {
-            self.apply_op(Sum(over))
-        }
+        if self.is_constant() { self } else { self.apply_op(Sum(over)) }
     }
 
     #[track_caller]
@@ -259,35 +227,17 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn reduce_amax(self, over: Over) -> Self {
-        if self.is_constant() {
-            self
-        } else {
-            self.apply_op(Extremum {
-                over,
-                largest: true,
-            })
-        }
+        if self.is_constant() { self } else { self.apply_op(Extremum { over, largest: true }) }
     }
 
     #[track_caller]
     fn reduce_amin(self, over: Over) -> Self {
-        if self.is_constant() {
-            self
-        } else {
-            self.apply_op(Extremum {
-                over,
-                largest: false,
-            })
-        }
+        if self.is_constant() { self } else { self.apply_op(Extremum { over, largest: false }) }
     }
 
     #[track_caller]
     fn reduce_logsumexp(self, over: Over) -> Self {
-        if self.is_constant() {
-            self
-        } else {
-            self.apply_op(LogSumExp(over))
-        }
+        if self.is_constant() { self } else { self.apply_op(LogSumExp(over)) }
     }
 
     #[track_caller]

@@ -2,6 +2,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::error::expect;
 use crate::kernels::read_strided;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::{apply_op, try_apply_op};
@@ -18,10 +19,7 @@ impl<E: Real> Op<E> for Reshape {
         if inputs[0].elements() == self.0.elements() {
             return Ok(smallvec![self.0.clone()]);
         }
-        Err(Misfit::shape(format!(
-            "it does not have the number of elements of {}",
-            self.0
-        )))
+        Err(Misfit::shape(format!("it does not have the number of elements of {}", self.0)))
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         outputs.set(0, inputs[0].reshape(&self.0));
@@ -73,9 +71,7 @@ impl<E: Real> Op<E> for Narrow {
         let end = self.start.saturating_add(self.len);
         if end > inputs[0][self.axis] {
             let Narrow { axis, start, .. } = self;
-            return Err(Misfit::shape(format!(
-                "{start}..{end} is outside of axis {axis}"
-            )));
+            return Err(Misfit::shape(format!("{start}..{end} is outside of axis {axis}")));
         }
         let mut shape = inputs[0].clone();
         shape.set(self.axis, self.len);
@@ -135,11 +131,7 @@ impl<E: Real> Op<E> for Embed {
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let len = call.inputs[0].shape()[self.axis];
-        smallvec![Some(call.cotangent().narrow(
-            self.axis as isize,
-            self.start,
-            len
-        ))]
+        smallvec![Some(call.cotangent().narrow(self.axis as isize, self.start, len))]
     }
 }
 
@@ -192,10 +184,7 @@ impl<E: Real> Op<E> for Concat {
         let mut cotangents = Cotangents::new();
         for (k, input) in call.inputs.iter().enumerate() {
             let len = input.shape()[self.axis];
-            cotangents.push(
-                call.needs(k)
-                    .then(|| g.narrow(self.axis as isize, start, len)),
-            );
+            cotangents.push(call.needs(k).then(|| g.narrow(self.axis as isize, start, len)));
             start += len;
         }
         cotangents
@@ -238,15 +227,9 @@ pub fn stack<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
 
 #[track_caller]
 fn axis_of<E: Real>(name: &str, tensors: &[TensorVar<E>], axis: isize, more: usize) -> usize {
-    let Some(first) = tensors.first() else {
-        panic!("{name}: there are no tensors")
-    };
+    let Some(first) = tensors.first() else { panic!("{name}: there are no tensors") };
     let rank = (first.rank() + more) as isize;
-    assert!(
-        (-rank..rank).contains(&axis),
-        "{name}: axis {axis} of shape {}",
-        first.shape()
-    );
+    assert!((-rank..rank).contains(&axis), "{name}: axis {axis} of shape {}", first.shape());
     axis.rem_euclid(rank) as usize
 }
 
@@ -257,7 +240,7 @@ impl<E: Real> TensorVar<E> {
     /// If the number of elements differs.
     #[track_caller]
     pub fn reshape(self, shape: impl Into<Shape>) -> Self {
-        self.try_reshape(shape).unwrap_or_else(|e| panic!("{e}"))
+        expect(self.try_reshape(shape))
     }
 
     /// Like [`reshape`](Self::reshape), for a shape from outside.
@@ -307,11 +290,7 @@ impl<E: Real> TensorVar<E> {
     /// If the rank is not 2.
     #[track_caller]
     pub fn t(self) -> Self {
-        assert!(
-            self.rank() == 2,
-            "t: a tensor of shape {} is no matrix",
-            self.shape()
-        );
+        assert!(self.rank() == 2, "t: a tensor of shape {} is no matrix", self.shape());
         self.permute(&[1, 0])
     }
 
@@ -354,10 +333,7 @@ impl<E: Real> TensorVar<E> {
     pub fn unsqueeze(self, axis: isize) -> Self {
         let mut shape = self.shape();
         let places = shape.rank() as isize + 1;
-        assert!(
-            (-places..places).contains(&axis),
-            "unsqueeze: axis {axis} of shape {shape}"
-        );
+        assert!((-places..places).contains(&axis), "unsqueeze: axis {axis} of shape {shape}");
         shape.insert(axis.rem_euclid(places) as usize, 1);
         self.reshape(shape)
     }
@@ -370,10 +346,7 @@ impl<E: Real> TensorVar<E> {
     pub fn squeeze(self, axis: isize) -> Self {
         let mut shape = self.shape();
         let k = self.axis("squeeze", axis);
-        assert!(
-            shape[k] == 1,
-            "squeeze: axis {axis} of shape {shape} is not of length 1"
-        );
+        assert!(shape[k] == 1, "squeeze: axis {axis} of shape {shape} is not of length 1");
         shape.remove(k);
         self.reshape(shape)
     }
@@ -390,10 +363,7 @@ impl<E: Real> TensorVar<E> {
         match shape.axis(axis) {
             Some(k) => k,
             None => {
-                panic!(
-                    "{}",
-                    Error::shape(name, &[&shape], format!("axis {axis} does not exist"))
-                )
+                panic!("{}", Error::shape(name, &[&shape], format!("axis {axis} does not exist")))
             }
         }
     }

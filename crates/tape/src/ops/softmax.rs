@@ -29,11 +29,7 @@ fn for_each_line<E: Real>(
     if out.is_empty() {
         return;
     }
-    for (x, out) in x
-        .as_slice()
-        .chunks_exact(block)
-        .zip(out.chunks_exact_mut(block))
-    {
+    for (x, out) in x.as_slice().chunks_exact(block).zip(out.chunks_exact_mut(block)) {
         for k in 0..stride {
             f(&x[k..], &mut out[k..], stride);
         }
@@ -64,17 +60,12 @@ impl<E: Real> Op<E> for Softmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        for_each_line(
-            &inputs[0],
-            self.axis,
-            outputs.buffer(0),
-            |x, out, stride| {
-                let (largest, sum) = largest_and_sum(x, stride);
-                for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
-                    *out = (x - largest).exp() / sum;
-                }
-            },
-        );
+        for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
+            let (largest, sum) = largest_and_sum(x, stride);
+            for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
+                *out = (x - largest).exp() / sum;
+            }
+        });
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -92,18 +83,13 @@ impl<E: Real> Op<E> for LogSoftmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        for_each_line(
-            &inputs[0],
-            self.axis,
-            outputs.buffer(0),
-            |x, out, stride| {
-                let (largest, sum) = largest_and_sum(x, stride);
-                let ln = sum.ln();
-                for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
-                    *out = x - largest - ln;
-                }
-            },
-        );
+        for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
+            let (largest, sum) = largest_and_sum(x, stride);
+            let ln = sum.ln();
+            for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
+                *out = x - largest - ln;
+            }
+        });
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -120,9 +106,7 @@ impl<E: Real> TensorVar<E> {
     /// If the axis does not exist.
     #[track_caller]
     pub fn softmax(self, axis: isize) -> Self {
-        self.apply_op(Softmax {
-            axis: self.axis("softmax", axis),
-        })
+        self.apply_op(Softmax { axis: self.axis("softmax", axis) })
     }
 
     /// `x - ln sum exp(x)` along an axis, from the largest element, so that nothing overflows and
@@ -132,8 +116,6 @@ impl<E: Real> TensorVar<E> {
     /// If the axis does not exist.
     #[track_caller]
     pub fn log_softmax(self, axis: isize) -> Self {
-        self.apply_op(LogSoftmax {
-            axis: self.axis("log_softmax", axis),
-        })
+        self.apply_op(LogSoftmax { axis: self.axis("log_softmax", axis) })
     }
 }

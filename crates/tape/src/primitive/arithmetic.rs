@@ -69,11 +69,7 @@ impl Unary for Powi {
     #[inline(always)]
     fn pull<T: Elementary>(&self, g: T, x: T, y: T) -> T {
         // A constant has derivative 0 even where the cotangent is infinite.
-        if self.n == 0 {
-            T::lit(0.0)
-        } else {
-            g * self.partial(x, y)
-        }
+        if self.n == 0 { T::lit(0.0) } else { g * self.partial(x, y) }
     }
 }
 

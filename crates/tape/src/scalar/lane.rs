@@ -128,14 +128,8 @@ impl<E: Real> ScalarLane<E> {
         if len < capacity {
             return;
         }
-        assert!(
-            self.readers.get() == 0,
-            "the tape cannot grow while its nodes are being read"
-        );
-        assert!(
-            len < u32::MAX as usize,
-            "a tape holds at most 2^32 - 1 scalar nodes"
-        );
+        assert!(self.readers.get() == 0, "the tape cannot grow while its nodes are being read");
+        assert!(len < u32::MAX as usize, "a tape holds at most 2^32 - 1 scalar nodes");
         let wanted = (2 * capacity).max(1 << 10).min(u32::MAX as usize);
         let (mut nodes, mut values) = self.take_vectors();
         nodes.reserve_exact(wanted - len);
@@ -168,11 +162,7 @@ impl<E: Real> ScalarLane<E> {
         assert!(nodes.capacity() == values.capacity() && nodes.len() == values.len());
         self.len.set(nodes.len());
         self.capacity.set(nodes.capacity());
-        self.limit.set(if self.locations.is_some() {
-            0
-        } else {
-            nodes.capacity()
-        });
+        self.limit.set(if self.locations.is_some() { 0 } else { nodes.capacity() });
         self.nodes.set(nodes.as_mut_ptr());
         self.values.set(values.as_mut_ptr());
     }
@@ -194,10 +184,7 @@ impl<E: Real> ScalarLane<E> {
 
     #[inline(never)]
     fn new_constant(&self, c: E, recent: &Cell<u32>) -> u32 {
-        assert!(
-            self.readers.get() == 0,
-            "the tape cannot grow while its nodes are being read"
-        );
+        assert!(self.readers.get() == 0, "the tape cannot grow while its nodes are being read");
         // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
         let constants = unsafe { &mut *self.constants.get() };
         let k = constants.len() as u32;
@@ -209,18 +196,17 @@ impl<E: Real> ScalarLane<E> {
     pub(crate) fn mark(&self) -> LaneMark {
         // SAFETY: a shared reference for the length of this expression; see `constant`.
         let constants = unsafe { (*self.constants.get()).len() };
-        LaneMark {
-            nodes: self.len.get(),
-            constants,
-        }
+        LaneMark { nodes: self.len.get(), constants }
+    }
+
+    /// Panics while a [`Segment`] is lent.
+    pub(crate) fn assert_no_readers(&self) {
+        assert!(self.readers.get() == 0, "the tape cannot be cut while its nodes are being read");
     }
 
     /// Forgets everything recorded since `mark`.
     pub(crate) fn rewind(&self, mark: LaneMark) {
-        assert!(
-            self.readers.get() == 0,
-            "the tape cannot be cut while its nodes are being read"
-        );
+        assert!(self.readers.get() == 0, "the tape cannot be cut while its nodes are being read");
         if mark.nodes < self.len.get() {
             self.len.set(mark.nodes);
         }
@@ -235,12 +221,7 @@ impl<E: Real> ScalarLane<E> {
     pub(crate) fn node(&self, i: u32) -> (Node, E) {
         assert!((i as usize) < self.len.get(), "no such node");
         // SAFETY: the first `len` elements of both arrays are written.
-        unsafe {
-            (
-                *self.nodes.get().add(i as usize),
-                *self.values.get().add(i as usize),
-            )
-        }
+        unsafe { (*self.nodes.get().add(i as usize), *self.values.get().add(i as usize)) }
     }
 
     pub(crate) fn constant_at(&self, k: u32) -> E {
@@ -276,12 +257,7 @@ impl<E: Real> ScalarLane<E> {
         };
         // SAFETY: while `readers > 0`, nothing makes an exclusive reference to the pool.
         let constants = unsafe { (*self.constants.get()).as_slice() };
-        Segment {
-            nodes,
-            values,
-            constants,
-            lane: self,
-        }
+        Segment { nodes, values, constants, lane: self }
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 
 use super::opcode::{CONSTANT_LEFT, CONSTANT_RIGHT, Opcode};
 use crate::elementary::sealed::Sealed;
-use crate::inner::Inner;
 use crate::primitive::Primitive;
 use crate::registry::{self, NO_TAPE};
 use crate::rule::{Binary, BinaryRule, ErasedRule, Ternary, TernaryRule, Unary, UnaryRule};
@@ -47,11 +46,7 @@ impl<E: Real> Var<E> {
     /// A constant: it belongs to no tape and has no derivative.
     #[inline(always)]
     pub fn constant(value: E) -> Self {
-        Var {
-            value,
-            index: 0,
-            tag: NO_TAPE,
-        }
+        Var { value, index: 0, tag: NO_TAPE }
     }
 
     /// The value. What is computed from it is not recorded.
@@ -71,24 +66,18 @@ impl<E: Real> Var<E> {
         if self.tag == NO_TAPE {
             return Var::constant(value);
         }
-        registry::with(self.tag, |t: &Inner<E>, tag| {
-            let index = t
-                .scalars
-                .push_unary(Opcode::primitive(p), self.index, immediate, value);
-            Var { value, index, tag }
-        })
+        let (t, tag) = registry::find::<E>(self.tag);
+        let index = t.scalars.push_unary(Opcode::primitive(p), self.index, immediate, value);
+        Var { value, index, tag }
     }
 
     #[inline(always)]
     #[track_caller]
     pub(crate) fn binary(self, other: Self, p: Primitive, value: E) -> Self {
         if self.tag == other.tag && self.tag != NO_TAPE {
-            return registry::with(self.tag, |t: &Inner<E>, tag| {
-                let index = t
-                    .scalars
-                    .push(Opcode::primitive(p), self.index, other.index, value);
-                Var { value, index, tag }
-            });
+            let (t, tag) = registry::find::<E>(self.tag);
+            let index = t.scalars.push(Opcode::primitive(p), self.index, other.index, value);
+            return Var { value, index, tag };
         }
         self.binary_mixed(other, p, value)
     }
@@ -102,13 +91,12 @@ impl<E: Real> Var<E> {
             (true, true) => Var::constant(value),
             (false, true) => self.with_constant(other.value, p, CONSTANT_RIGHT, value),
             (true, false) => other.with_constant(self.value, p, CONSTANT_LEFT, value),
-            (false, false) => registry::with(self.tag, |t: &Inner<E>, tag| {
+            (false, false) => {
+                let (t, tag) = registry::find::<E>(self.tag);
                 t.assert_owns(other.tag);
-                let index = t
-                    .scalars
-                    .push(Opcode::primitive(p), self.index, other.index, value);
+                let index = t.scalars.push(Opcode::primitive(p), self.index, other.index, value);
                 Var { value, index, tag }
-            }),
+            }
         }
     }
 
@@ -119,11 +107,10 @@ impl<E: Real> Var<E> {
         if self.tag == NO_TAPE {
             return Var::constant(value);
         }
-        registry::with(self.tag, |t: &Inner<E>, tag| {
-            let opcode = Opcode(Opcode::primitive(p).0 | side);
-            let index = t.scalars.push_constant(opcode, self.index, c, value);
-            Var { value, index, tag }
-        })
+        let (t, tag) = registry::find::<E>(self.tag);
+        let opcode = Opcode(Opcode::primitive(p).0 | side);
+        let index = t.scalars.push_constant(opcode, self.index, c, value);
+        Var { value, index, tag }
     }
 
     #[inline(always)]
@@ -144,32 +131,26 @@ impl<E: Real> Var<E> {
         let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
             return Var::constant(value);
         };
-        registry::with(on_tape.tag, |t: &Inner<E>, tag| {
-            let lane = &t.scalars;
-            let mut index = [0; 4];
-            for (index, operand) in index.iter_mut().zip(operands) {
-                *index = if operand.tag == NO_TAPE {
-                    lane.push_leaf(Opcode::CONSTANT, 0, operand.value)
-                } else {
-                    t.assert_owns(operand.tag);
-                    operand.index
-                };
-            }
-            let index = match operands.len() {
-                1 => lane.push_unary(opcode, index[0], 0, value),
-                2 => lane.push(opcode, index[0], index[1], value),
-                n => {
-                    lane.push(Opcode::CARRY, index[0], index[1], value);
-                    lane.push(
-                        opcode,
-                        index[2],
-                        if n == 4 { index[3] } else { index[2] },
-                        value,
-                    )
-                }
+        let (t, tag) = registry::find::<E>(on_tape.tag);
+        let lane = &t.scalars;
+        let mut index = [0; 4];
+        for (index, operand) in index.iter_mut().zip(operands) {
+            *index = if operand.tag == NO_TAPE {
+                lane.push_leaf(Opcode::CONSTANT, 0, operand.value)
+            } else {
+                t.assert_owns(operand.tag);
+                operand.index
             };
-            Var { value, index, tag }
-        })
+        }
+        let index = match operands.len() {
+            1 => lane.push_unary(opcode, index[0], 0, value),
+            2 => lane.push(opcode, index[0], index[1], value),
+            n => {
+                lane.push(Opcode::CARRY, index[0], index[1], value);
+                lane.push(opcode, index[2], if n == 4 { index[3] } else { index[2] }, value)
+            }
+        };
+        Var { value, index, tag }
     }
 
     #[track_caller]
@@ -177,9 +158,10 @@ impl<E: Real> Var<E> {
         let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
             return Var::constant(value);
         };
-        let (number, _displaced) = registry::with(on_tape.tag, |t: &Inner<E>, _| {
+        let (number, _displaced) = {
+            let (t, _) = registry::find::<E>(on_tape.tag);
             t.rules.borrow_mut().insert(rule)
-        });
+        };
         Self::general(operands, value, Opcode::rule(number))
     }
 
@@ -367,11 +349,7 @@ impl<E: Real> fmt::Debug for Var<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tag {
             NO_TAPE => write!(f, "Var({:?}, constant)", self.value),
-            tag => write!(
-                f,
-                "Var({:?}, node {} of tape {tag})",
-                self.value, self.index
-            ),
+            tag => write!(f, "Var({:?}, node {} of tape {tag})", self.value, self.index),
         }
     }
 }

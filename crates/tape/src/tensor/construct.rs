@@ -46,10 +46,7 @@ impl<E: Real> Tensor<E> {
         mut f: impl FnMut([usize; N]) -> E,
     ) -> Self {
         let shape = shape.into();
-        assert!(
-            shape.rank() == N,
-            "from_fn: the index has {N} places, the shape is {shape}"
-        );
+        assert!(shape.rank() == N, "from_fn: the index has {N} places, the shape is {shape}");
         let mut index = [0; N];
         let mut data = Vec::with_capacity(shape.elements());
         for _ in 0..shape.elements() {
@@ -62,10 +59,7 @@ impl<E: Real> Tensor<E> {
                 index[k] = 0;
             }
         }
-        Tensor {
-            shape,
-            data: Arc::new(data),
-        }
+        Tensor { shape, data: Arc::new(data) }
     }
 
     /// `n` evenly spaced numbers from `first` to `last`, both included.
@@ -81,13 +75,8 @@ impl<E: Real> Tensor<E> {
         R: Rng + ?Sized,
     {
         let shape = shape.into();
-        let data = (0..shape.elements())
-            .map(|_| distribution.sample(rng))
-            .collect();
-        Tensor {
-            shape,
-            data: Arc::new(data),
-        }
+        let data = (0..shape.elements()).map(|_| distribution.sample(rng)).collect();
+        Tensor { shape, data: Arc::new(data) }
     }
 
     /// Independent draws from the uniform distribution on `[low, high)`.
@@ -98,13 +87,9 @@ impl<E: Real> Tensor<E> {
         rng: &mut (impl Rng + ?Sized),
     ) -> Self {
         let shape = shape.into();
-        let data = (0..shape.elements())
-            .map(|_| low + (high - low) * E::standard_uniform(rng))
-            .collect();
-        Tensor {
-            shape,
-            data: Arc::new(data),
-        }
+        let data =
+            (0..shape.elements()).map(|_| low + (high - low) * E::standard_uniform(rng)).collect();
+        Tensor { shape, data: Arc::new(data) }
     }
 
     /// Independent draws from the normal distribution.
@@ -118,10 +103,7 @@ impl<E: Real> Tensor<E> {
         let data = (0..shape.elements())
             .map(|_| mean + standard_deviation * E::standard_normal(rng))
             .collect();
-        Tensor {
-            shape,
-            data: Arc::new(data),
-        }
+        Tensor { shape, data: Arc::new(data) }
     }
 
     /// Xavier's (Glorot's) uniform initialisation: uniform on `[-a, a)` with
@@ -148,12 +130,7 @@ impl<E: Real> Tensor<E> {
     pub fn xavier_normal(shape: impl Into<Shape>, rng: &mut (impl Rng + ?Sized)) -> Self {
         let shape = shape.into();
         let (fan_in, fan_out) = fans(&shape);
-        Self::normal(
-            shape,
-            E::ZERO,
-            E::lit((2.0 / (fan_in + fan_out)).sqrt()),
-            rng,
-        )
+        Self::normal(shape, E::ZERO, E::lit((2.0 / (fan_in + fan_out)).sqrt()), rng)
     }
 
     /// He's (Kaiming's) uniform initialisation for layers before a ReLU: uniform on `[-a, a)` with
@@ -203,10 +180,7 @@ impl<E: Real> From<&Tensor<E>> for Tensor<E> {
 
 impl<E: Real> From<Vec<E>> for Tensor<E> {
     fn from(data: Vec<E>) -> Self {
-        Tensor {
-            shape: [data.len()].into(),
-            data: Arc::new(data),
-        }
+        Tensor { shape: [data.len()].into(), data: Arc::new(data) }
     }
 }
 
@@ -225,20 +199,14 @@ impl<E: Real, const A: usize> From<[E; A]> for Tensor<E> {
 impl<E: Real, const A: usize, const B: usize> From<[[E; B]; A]> for Tensor<E> {
     fn from(data: [[E; B]; A]) -> Self {
         let data = data.as_flattened().to_vec();
-        Tensor {
-            shape: [A, B].into(),
-            data: Arc::new(data),
-        }
+        Tensor { shape: [A, B].into(), data: Arc::new(data) }
     }
 }
 
 impl<E: Real, const A: usize, const B: usize, const C: usize> From<[[[E; C]; B]; A]> for Tensor<E> {
     fn from(data: [[[E; C]; B]; A]) -> Self {
         let data = data.as_flattened().as_flattened().to_vec();
-        Tensor {
-            shape: [A, B, C].into(),
-            data: Arc::new(data),
-        }
+        Tensor { shape: [A, B, C].into(), data: Arc::new(data) }
     }
 }
 

@@ -15,10 +15,7 @@ impl<E: Real> fmt::Display for Tensor<E> {
         }
         for (i, value) in self.iter().enumerate() {
             // As many brackets open or close here as axes begin or end with this element.
-            let opening = strides
-                .iter()
-                .zip(&**self.shape())
-                .filter(|(s, d)| i % (*s * *d) == 0);
+            let opening = strides.iter().zip(&**self.shape()).filter(|(s, d)| i % (*s * *d) == 0);
             let opening = opening.count();
             if i > 0 {
                 match opening {
@@ -34,10 +31,8 @@ impl<E: Real> fmt::Display for Tensor<E> {
             }
             f.write_str(&"[".repeat(opening))?;
             fmt::Display::fmt(value, f)?;
-            let ends = strides
-                .iter()
-                .zip(&**self.shape())
-                .filter(|(s, d)| (i + 1) % (*s * *d) == 0);
+            let ends =
+                strides.iter().zip(&**self.shape()).filter(|(s, d)| (i + 1) % (*s * *d) == 0);
             f.write_str(&"]".repeat(ends.count()))?;
         }
         Ok(())

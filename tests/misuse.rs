@@ -1,0 +1,190 @@
+//! Misuse, each with a message that names the operation, the shapes and the user's own line.
+
+mod common;
+
+use common::{panic_at, panic_message};
+use wengert::autograd::Error;
+use wengert::prelude::*;
+use wengert::tape::{concat, stack, try_concat};
+
+/// Checks the message and that the panic is at the line of the call.
+macro_rules! misuse {
+    ($call:expr, $($part:expr),+ $(,)?) => {{
+        let line = line!();
+        let (message, file, at) = panic_at(|| $call);
+        for part in [$(&*$part.to_string()),+] {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+        assert!(file.ends_with("misuse.rs"), "the panic is at {file}:{at}: {message}");
+        // A call of several lines has its operation on one of them.
+        assert!((line..line + 9).contains(&at), "the panic is at line {at}, not {line}: {message}");
+    }};
+}
+
+#[test]
+fn shapes_that_do_not_fit() {
+    let tape = Tape::new();
+    let (x, w) = (tape.tensor(Tensor::zeros([32, 13])), tape.tensor(Tensor::zeros([10, 1])));
+    misuse!(x.matmul(w), "matmul", "[32, 13]", "[10, 1]", "13 and 10", "misuse.rs");
+    let (a, b) = (tape.tensor(Tensor::zeros([3, 4])), tape.tensor(Tensor::zeros([5])));
+    misuse!(a + b, "add", "[3, 4]", "[5]", "misuse.rs");
+    misuse!(a / b, "div", "[3, 4]", "[5]");
+    misuse!(a.powf(b), "powf", "[3, 4]", "[5]");
+    misuse!(a.mul_add(a, b), "mul_add", "[3, 4]", "[5]");
+    misuse!(&a * &b, "mul", "[3, 4]", "[5]");
+    misuse!(a.reshape([5, 5]), "reshape", "[3, 4]", "[5, 5]");
+    misuse!(a.permute(&[0, 0]), "permute", "[3, 4]", "[0, 0]");
+    misuse!(a.sum_axes(2), "sum", "axis 2", "[3, 4]");
+    misuse!(a.mean_axes([0, -2]), "mean", "axis -2", "[3, 4]");
+    misuse!(a.softmax(2), "softmax", "axis 2", "[3, 4]");
+    misuse!(a.slice(1, 2..5), "slice", "2..5", "[3, 4]");
+    misuse!(a.select(0, 3), "slice", "3..4", "[3, 4]");
+    misuse!(a.squeeze(0), "squeeze", "[3, 4]");
+    misuse!(a.unsqueeze(3), "unsqueeze", "[3, 4]");
+    misuse!(a.broadcast_to([4, 3]), "broadcast_to", "[3, 4]", "[4, 3]");
+    misuse!(a.mse_loss(b), "mse_loss", "[3, 4]", "[5]");
+    misuse!(b.t(), "t:", "[5]");
+    misuse!(concat(&[a, x], 0), "concat", "[3, 4]", "[32, 13]");
+    misuse!(stack(&[a, b], 0), "concat", "[1, 3, 4]", "[1, 5]");
+    misuse!(concat::<f64>(&[], 0), "concat", "no tensors");
+    misuse!(a.sum().matmul(b), "matmul", "[]", "[5]");
+    misuse!(tape.tensor(Tensor::zeros([0])).amax(), "amax", "[0]");
+    misuse!(a.item(), "item", "[3, 4]");
+    misuse!(a.to_scalar(), "reshape", "[3, 4]");
+    misuse!(Tensor::new([2, 2], vec![1.0; 3]), "Tensor::new", "4 elements", "3");
+    misuse!(Tensor::from([[1.0, 2.0]])[[1, 0]], "[1, 0]", "[1, 2]");
+    misuse!(Tensor::<f64>::zeros([2]).reshape([3]), "reshape", "[2]", "[3]");
+}
+
+#[test]
+fn labels_and_indices_out_of_range() {
+    let tape = Tape::new();
+    let logits = tape.tensor(Tensor::zeros([4, 10]));
+    misuse!(
+        logits.cross_entropy([1, 2, 10, 3]),
+        "cross_entropy",
+        "label 10 of row 2 for 10 classes",
+        "misuse.rs"
+    );
+    misuse!(logits.cross_entropy([1, 2]), "cross_entropy", "2 labels for 4 rows", "[4, 10]");
+    misuse!(logits.index_select(0, [0, 4]), "index_select", "index 4", "axis 0 of length 4");
+    misuse!(logits.gather(1, [4, 1], [0, 1, 2, 10]), "gather", "index 10", "axis 1 of length 10");
+    misuse!(logits.gather(1, [3, 1], [0, 1, 2]), "gather", "[3, 1]", "[4, 10]");
+}
+
+#[test]
+fn the_result_of_a_backward_pass_must_be_one_number() {
+    let tape = Tape::new();
+    let t = tape.tensor([1.0, 2.0, 3.0]);
+    let line = line!() + 1;
+    let error = (t * 2.0).backward().unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::NotScalar { .. }));
+    for part in ["shape [3]", "vjp", &format!("misuse.rs:{line}:")] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    assert!(matches!((t * 2.0).grad(&[t]), Err(Error::NotScalar { .. })));
+    assert!(matches!((t * 2.0).grad_recorded(&[t]), Err(Error::NotScalar { .. })));
+    let error = (t * 2.0).vjp([1.0, 2.0]).unwrap_err();
+    assert!(matches!(error, Error::CotangentShape { .. }), "{error}");
+    assert!(matches!(Var::constant(2.0).backward(), Err(Error::Constant { .. })));
+    let elsewhere = Tape::new();
+    let other = elsewhere.var(1.0);
+    let error = tape.var(1.0).exp().grad(&[other]).unwrap_err();
+    assert!(matches!(error, Error::ForeignVariable { position: 0, .. }), "{error}");
+}
+
+#[test]
+fn stale_handles() {
+    let mut tape = Tape::new();
+    let (x, t) = (tape.var(1.0), tape.tensor([1.0]));
+    tape.reset();
+    misuse!(x * x, "reset or dropped");
+    misuse!(x.sin(), "reset or dropped");
+    misuse!(2.0 - x, "reset or dropped");
+    misuse!(-x, "reset or dropped");
+    misuse!(x.mul_add(2.0, 3.0), "reset or dropped");
+    misuse!(t + 1.0, "reset or dropped");
+    misuse!(t.value(), "reset or dropped");
+    misuse!(t.matmul(t), "reset or dropped");
+    misuse!(t * x, "reset or dropped");
+    assert!(matches!(x.backward(), Err(Error::Stale { .. })));
+    assert!(matches!(t.backward(), Err(Error::Stale { .. })));
+    // A new node has the same number as the old one had.
+    let (y, u) = (tape.var(2.0), tape.tensor([2.0]));
+    misuse!(x + y, "reset or dropped");
+    misuse!(y + x, "reset or dropped");
+    misuse!(u + t, "reset or dropped");
+    assert!(x.backward().is_err());
+    drop(tape);
+    misuse!(y + y, "reset or dropped");
+    misuse!(u.sum(), "reset or dropped");
+    assert!(y.backward().is_err());
+}
+
+#[test]
+fn handles_of_two_tapes() {
+    let (first, second) = (Tape::new(), Tape::new());
+    let (x, y) = (first.var(1.0), second.var(2.0));
+    misuse!(x + y, "two different tapes");
+    misuse!(y * x, "two different tapes");
+    misuse!(x.atan2(y), "two different tapes");
+    misuse!(x.mul_add(x, y), "two different tapes");
+    let (t, u) = (first.tensor([1.0]), second.tensor([2.0]));
+    misuse!(t + u, "two different tapes");
+    misuse!(t.matmul(u), "two different tapes");
+    misuse!(t * y, "two different tapes");
+    misuse!(concat(&[t, u], 0), "two different tapes");
+    // Gradients of one tape asked for by a handle of the other.
+    let g = (x * x).backward().unwrap();
+    misuse!(g.wrt(y), "not on the tape");
+    misuse!(g.wrt(u), "not on the tape");
+    assert_eq!(g.get(y), None);
+}
+
+#[test]
+fn a_gradient_that_was_not_kept() {
+    let tape = Tape::new();
+    let t = tape.tensor([1.0, 2.0]);
+    let middle = t * 2.0;
+    let g = middle.sum().backward().unwrap();
+    assert!(panic_message(|| g.wrt(middle)).contains("not a leaf"));
+    let g = middle.sum().grad(&[middle]).unwrap();
+    assert_eq!(g.wrt(middle), Tensor::from([1.0, 1.0]));
+}
+
+#[test]
+fn the_try_twins_return_what_the_others_panic_with() {
+    let tape = Tape::new();
+    let (a, b) = (tape.tensor(Tensor::zeros([3, 4])), tape.tensor(Tensor::zeros([5])));
+    let nodes = tape.tensor_nodes();
+    let line = line!() + 1;
+    let error = a.try_matmul(b).unwrap_err();
+    assert_eq!(error.location().line(), line);
+    assert!(error.to_string().contains(&format!("misuse.rs:{line}:")), "{error}");
+    assert!(a.try_reshape([5]).is_err());
+    assert!(a.try_cross_entropy([4, 0, 0]).is_err());
+    assert!(a.try_index_select(0, [3]).is_err());
+    assert!(a.try_gather(0, [1, 4], [3, 0, 0, 0]).is_err());
+    assert!(a.try_mse_loss(b).is_err());
+    assert!(try_concat(&[a, b], 0).is_err());
+    assert!(Tensor::try_new([2, 2], vec![0.0; 3]).is_err());
+    // Nothing was recorded, and the tape works as before.
+    assert_eq!(tape.tensor_nodes(), nodes);
+    assert_eq!(a.sum().item(), 0.0);
+}
+
+#[test]
+fn locations_of_scalars_are_kept_when_asked_for() {
+    let tape = Tape::new().with_locations();
+    let line = line!() + 1;
+    let x = tape.var(1.0) * 2.0;
+    assert_eq!(tape.location(x).map(|l| (l.file(), l.line())), Some((file!(), line)));
+    let mut y = x;
+    for _ in 0..5_000 {
+        y = y * 1.0001 + x;
+    }
+    assert_eq!(tape.location(y).map(std::panic::Location::line), Some(line!() - 2));
+    let quiet = Tape::new();
+    assert_eq!(quiet.location(quiet.var(1.0)), None);
+}
