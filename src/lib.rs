@@ -4,10 +4,16 @@ pub use autograd;
 pub use optim;
 pub use tape;
 
-/// Everything that a program with a loss and an optimiser needs.
+/// Everything that a program with a loss and an optimiser needs, and what it takes to write an
+/// operation of one's own.
 pub mod prelude {
     pub use autograd::{Differentiate, Gradients};
+    pub use optim::{
+        Adadelta, Adagrad, Adam, AdamW, Bound, Chain, GradientDescent, Momentum, Nesterov,
+        ParamKey, Params, RmsProp, Schedule, Sgd,
+    };
     pub use tape::{
-        Binary, Elementary, Op, Real, Shape, Tape, Tensor, TensorVar, Ternary, Unary, Var,
+        Backward, Binary, Cotangents, Elementary, Misfit, Op, Outputs, Real, Shape, Shapes, Tape,
+        Tensor, TensorVar, Ternary, Unary, Var, apply_op, concat, smallvec, stack, where_,
     };
 }

@@ -174,11 +174,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
         let (given, result) = (cotangent.shape(), this.shape());
         if given != result {
             let location = Location::caller();
-            return Err(Error::CotangentShape {
-                cotangent: given,
-                result,
-                location,
-            });
+            return Err(Error::CotangentShape { cotangent: given, result, location });
         }
         let variables = ids(&recording, variables)?;
         Ok(recorded(&recording, out, Some(cotangent), &variables))
@@ -209,9 +205,7 @@ fn start<E: Real>(out: Handle<E>, scalar: bool) -> Result<(Recording<E>, NodeId)
         if shape.rank() > 0 {
             // The seed is of rank 0, and so must the result be.
             let t = t.reshape(tape::Shape::scalar());
-            let id = Handle::from(t)
-                .id(&recording)
-                .ok_or(Error::Stale { location })?;
+            let id = Handle::from(t).id(&recording).ok_or(Error::Stale { location })?;
             return Ok((recording, id));
         }
     }

@@ -30,14 +30,14 @@ pub struct Gradients<E: Real = f64> {
     scalars: Scratch<E>,
     leaves: Recycled<E, LeafCotangent<E>>,
     /// The tags of the scalar nodes: each from a first node on.
-    tags: SmallVec<[(u32, u32); 1]>,
+    tags: SmallVec<[(u32, u32); 2]>,
 }
 
 impl<E: Real> Gradients<E> {
     pub(crate) fn new(
         scalars: Scratch<E>,
         leaves: Recycled<E, LeafCotangent<E>>,
-        tags: SmallVec<[(u32, u32); 1]>,
+        tags: SmallVec<[(u32, u32); 2]>,
     ) -> Self {
         Gradients { scalars, leaves, tags }
     }

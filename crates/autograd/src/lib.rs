@@ -9,10 +9,12 @@
 //! No operation is named in this crate. A sweep asks the tape for the local rule of each node, adds
 //! up what the rules hand over, and is done.
 
+pub mod check;
 pub mod functional;
 
 mod differentiate;
 mod error;
+mod forward;
 mod gradients;
 mod sweep;
 

@@ -37,11 +37,7 @@ fn extent<E: Real>(recording: &Recording<E>, out: NodeId) -> (u32, u32) {
             let (mut low, mut high) = (0, recording.tensors() as u32);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if recording.tensor_info(middle).at <= i {
-                    low = middle + 1
-                } else {
-                    high = middle
-                }
+                if recording.tensor_info(middle).at <= i { low = middle + 1 } else { high = middle }
             }
             (i + 1, low)
         }
@@ -59,8 +55,5 @@ fn accumulate<E: Real>(slot: &mut Option<TensorVar<E>>, cotangent: TensorVar<E>)
 /// Takes the cotangents of a group out of the slots; `None` if nothing has flowed to any of them.
 fn group_of<E: Real>(slots: &[Option<TensorVar<E>>], first: u32, group: u32) -> Option<Group<E>> {
     let cotangents = &slots[first as usize..(first + group) as usize];
-    cotangents
-        .iter()
-        .any(Option::is_some)
-        .then(|| cotangents.iter().copied().collect())
+    cotangents.iter().any(Option::is_some).then(|| cotangents.iter().copied().collect())
 }

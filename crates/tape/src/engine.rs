@@ -109,7 +109,7 @@ impl<E: Real> Recording<E> {
     }
 
     /// The tags of the scalar nodes: each from a first node on.
-    pub fn scalar_tags(&self) -> SmallVec<[(u32, u32); 1]> {
+    pub fn scalar_tags(&self) -> SmallVec<[(u32, u32); 2]> {
         self.inner.scalar_tags()
     }
 

@@ -95,7 +95,7 @@ fn a_lent_segment_forbids_what_would_move_it() {
     panics(|| {
         let mut y = x;
         for _ in 0..1_000_000 {
-            y = y + x;
+            y += x;
         }
     });
     // Distinct constants make the pool grow.

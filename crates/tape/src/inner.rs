@@ -193,7 +193,7 @@ impl<E: Real> Inner<E> {
         self.tag_at(i, |mark| mark.scalars.nodes)
     }
 
-    pub(crate) fn scalar_tags(&self) -> SmallVec<[(u32, u32); 1]> {
+    pub(crate) fn scalar_tags(&self) -> SmallVec<[(u32, u32); 2]> {
         let marks = self.marks.borrow();
         marks.iter().map(|mark| (mark.scalars.nodes as u32, mark.tag)).collect()
     }

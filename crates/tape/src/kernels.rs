@@ -125,7 +125,8 @@ pub(crate) fn sum<E: Real>(x: &[E]) -> E {
     let mut width = LANES / 2;
     while width > 0 {
         for k in 0..width {
-            lanes[k] = lanes[k] + lanes[k + width];
+            let upper = lanes[k + width];
+            lanes[k] += upper;
         }
         width /= 2;
     }

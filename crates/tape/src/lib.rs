@@ -46,6 +46,9 @@ mod tensor_var;
 #[cfg(test)]
 mod forged;
 
+/// Makes the [`Shapes`] and [`Cotangents`] of an [`Op`].
+pub use smallvec::smallvec;
+
 pub use elementary::Elementary;
 pub use error::Error;
 pub use inner::Label;

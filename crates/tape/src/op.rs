@@ -133,7 +133,7 @@ impl<E: Real> Outputs<E> {
         filled_later(self.tensors[k].insert(recycled(shape)))
     }
 
-    /// Two different outputs at once.
+    /// The buffers of all outputs at once; as [`buffer`](Self::buffer).
     pub fn buffers(&mut self) -> SmallVec<[&mut [E]; 4]> {
         for (tensor, shape) in self.tensors.iter_mut().zip(&self.shapes) {
             *tensor = Some(recycled(shape.clone()));

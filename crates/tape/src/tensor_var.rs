@@ -140,7 +140,7 @@ impl<E: Real> TensorVar<E> {
     }
 
     #[track_caller]
-    fn node<'a>(self, lane: &'a TensorLane<E>) -> &'a TensorNode<E> {
+    fn node(self, lane: &TensorLane<E>) -> &TensorNode<E> {
         match lane.nodes.get(self.index as usize) {
             Some(node) => node,
             None => panic!("a handle that names no node of this tape: it was kept over a reset"),

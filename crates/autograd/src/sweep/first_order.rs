@@ -133,10 +133,9 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let needs = &self.needs;
         let needed = |id| needs.as_ref().is_none_or(|needs| needs.get(id));
         let slots = &mut self.scalars;
-        self.recording
-            .scalar_rule(i, g, needed, |operand, cotangent| {
-                add(&mut slots[operand as usize], cotangent);
-            });
+        self.recording.scalar_rule(i, g, needed, |operand, cotangent| {
+            add(&mut slots[operand as usize], cotangent);
+        });
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {
@@ -179,16 +178,11 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             if wanted {
                 let leaf = self.recording.tensor(t);
                 let value = cotangent.value();
-                leaves.push(LeafCotangent {
-                    leaf,
-                    label: info.label,
-                    value,
-                });
+                leaves.push(LeafCotangent { leaf, label: info.label, value });
             }
         }
-        let tags = self.recording.scalar_tags();
         // The handles of the tail go stale here; the values above have been taken out of it.
         drop(self.tail.take());
-        Gradients::new(self.scalars, leaves, tags)
+        Gradients::new(self.scalars, leaves, self.recording.scalar_tags())
     }
 }

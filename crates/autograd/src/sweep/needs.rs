@@ -26,16 +26,10 @@ impl<E: Real> Needs<E> {
         for &variable in variables {
             needs.set(variable);
         }
-        let first_scalar = needs
-            .scalars
-            .iter()
-            .position(|&needed| needed)
-            .unwrap_or(scalars as usize);
-        let first_tensor = needs
-            .tensors
-            .iter()
-            .position(|&needed| needed)
-            .unwrap_or(tensors as usize);
+        let first_scalar =
+            needs.scalars.iter().position(|&needed| needed).unwrap_or(scalars as usize);
+        let first_tensor =
+            needs.tensors.iter().position(|&needed| needed).unwrap_or(tensors as usize);
         let mut next = first_scalar as u32;
         for t in first_tensor as u32..tensors {
             let at = recording.tensor_info(t).at.min(scalars);
@@ -45,11 +39,7 @@ impl<E: Real> Needs<E> {
         }
         needs.mark_scalars(recording, next, scalars);
         // A tensor may have led to scalars before the first asked-for one.
-        let first = needs
-            .scalars
-            .iter()
-            .position(|&needed| needed)
-            .unwrap_or(scalars as usize);
+        let first = needs.scalars.iter().position(|&needed| needed).unwrap_or(scalars as usize);
         needs.first_scalar = first as u32;
         needs
     }

@@ -58,9 +58,7 @@ impl<'a, E: Real> Recorded<'a, E> {
             self.tensor_group(info.first, info.group);
             tensors = info.first;
         }
-        (self.needs.first_scalar..scalars)
-            .rev()
-            .for_each(|i| self.scalar_node(i));
+        (self.needs.first_scalar..scalars).rev().for_each(|i| self.scalar_node(i));
     }
 
     fn scalar_node(&mut self, i: u32) {
@@ -75,12 +73,11 @@ impl<'a, E: Real> Recorded<'a, E> {
             return;
         }
         let (slots, needs) = (&mut self.scalars, &self.needs);
-        self.recording
-            .recorded_scalar_rule(i, g, |operand, cotangent| {
-                if needs.get(NodeId::Scalar(operand)) {
-                    add(&mut slots[operand as usize], cotangent);
-                }
-            });
+        self.recording.recorded_scalar_rule(i, g, |operand, cotangent| {
+            if needs.get(NodeId::Scalar(operand)) {
+                add(&mut slots[operand as usize], cotangent);
+            }
+        });
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {

@@ -1,0 +1,265 @@
+//! The one type that takes steps: a chain of transforms.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use autograd::Gradients;
+use tape::Real;
+
+use crate::memory::{Memory, Slot, StageState};
+use crate::numeric::norm;
+use crate::transforms::{At, State, Statistic, Transform};
+use crate::{CHUNK, Error, ParamKey, Params};
+
+/// An optimiser: transforms through which a gradient passes before it is subtracted.
+///
+/// ```
+/// use autograd::Differentiate;
+/// use optim::transforms::{AddDecay, ClipGlobalNorm, ScaleByAdam, ScaleBySchedule};
+/// use optim::{Chain, Params, Schedule};
+/// use tape::{Tape, Tensor};
+///
+/// // AdamW with clipped gradients, which leaves biases undecayed.
+/// let mut optimizer = Chain::new()
+///     .then(ClipGlobalNorm::new(1.0))
+///     .then(ScaleByAdam::default())
+///     .then(AddDecay::new(0.01))
+///     .except_group("bias")
+///     .then(ScaleBySchedule::new(Schedule::cosine(1e-2, 1e-4, 1000)));
+///
+/// let mut params = Params::new();
+/// let w = params.insert("w", Tensor::from([1.0, -2.0]));
+/// let mut tape = Tape::new();
+/// for _ in 0..100 {
+///     tape.reset();
+///     let p = params.bind(&tape);
+///     let loss = (p[w] * p[w]).sum();
+///     optimizer.step(&mut params, &loss.backward()?)?;
+/// }
+/// assert!(params.get(w)[[0]].abs() < 0.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An empty chain subtracts the gradient itself.
+///
+/// A clone goes on from the same state on its own.
+#[derive(Clone, Debug)]
+pub struct Chain<E: Real = f64> {
+    stages: Vec<Stage<E>>,
+    /// What is remembered of the parameters of each store that it has taken steps on.
+    memories: Vec<Memory<E>>,
+    steps: u64,
+    scratch: Vec<E>,
+}
+
+#[derive(Clone, Debug)]
+struct Stage<E: Real> {
+    transform: Arc<dyn Transform<E>>,
+    only: Option<Only>,
+}
+
+/// The parameters that a stage is for: those in a group, or those outside.
+#[derive(Clone, Debug)]
+struct Only {
+    group: String,
+    inside: bool,
+}
+
+impl<E: Real> Chain<E> {
+    /// A chain without transforms.
+    pub fn new() -> Self {
+        Chain { stages: Vec::new(), memories: Vec::new(), steps: 0, scratch: vec![E::ZERO; CHUNK] }
+    }
+
+    /// Appends a transform. What the chain remembers of earlier steps is forgotten.
+    #[must_use]
+    pub fn then(mut self, transform: impl Transform<E> + 'static) -> Self {
+        self.stages.push(Stage { transform: Arc::new(transform), only: None });
+        self.reset();
+        self
+    }
+
+    /// Restricts the last transform to the parameters of a group.
+    ///
+    /// # Panics
+    /// If there is no transform yet.
+    #[must_use]
+    #[track_caller]
+    pub fn for_group(self, group: impl Into<String>) -> Self {
+        self.restrict("for_group", group.into(), true)
+    }
+
+    /// Restricts the last transform to the parameters outside of a group.
+    ///
+    /// # Panics
+    /// If there is no transform yet.
+    #[must_use]
+    #[track_caller]
+    pub fn except_group(self, group: impl Into<String>) -> Self {
+        self.restrict("except_group", group.into(), false)
+    }
+
+    #[track_caller]
+    fn restrict(mut self, what: &str, group: String, inside: bool) -> Self {
+        let Some(stage) = self.stages.last_mut() else {
+            panic!("{what}: the chain has no transform yet")
+        };
+        stage.only = Some(Only { group, inside });
+        self.reset();
+        self
+    }
+
+    /// How many steps it has taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Forgets all earlier steps; the transforms stay.
+    pub fn reset(&mut self) {
+        self.memories.clear();
+        self.steps = 0;
+    }
+
+    /// Moves the parameters of `params` by their gradients.
+    ///
+    /// Several gradients of a parameter add up. Gradients of other stores, and of parameters that
+    /// were removed since, are ignored. A parameter without a gradient stays as it is, and so does
+    /// what is remembered of it: momentum does not move it on.
+    ///
+    /// Values recorded before keep their value: a parameter whose buffer a tape still holds gets its
+    /// new value in another buffer, which is used again two steps later. In a loop of `reset`,
+    /// `bind`, `backward` and `step`, a step does not allocate.
+    ///
+    /// A step is computed as IEEE does: a finite gradient may still move a parameter to infinity.
+    ///
+    /// # Errors
+    /// If none of the gradients belongs to `params`, if one of them has another shape than its
+    /// parameter, or if one is infinite or not a number. Parameters, state and number of steps are
+    /// then exactly as before.
+    #[track_caller]
+    pub fn step(&mut self, params: &mut Params<E>, gradients: &Gradients<E>) -> Result<(), Error> {
+        let known = self.memories.iter().position(|m| m.store == params.id());
+        let place = known.unwrap_or_else(|| {
+            self.memories.push(Memory::new(params.id()));
+            self.memories.len() - 1
+        });
+        let memory = &mut self.memories[place];
+        memory.gather(params, gradients, Location::caller())?;
+        memory.each(gradients, |key, slot, _| {
+            begin(&self.stages, params, key, slot);
+        });
+
+        // Each part of the chain is one pass over memory. A stage that reads a statistic begins a
+        // new part, because it has to wait for the updates of all parameters.
+        let mut first = 0;
+        loop {
+            let end = part_end(&self.stages, first);
+            let part = &self.stages[first..end];
+            let statistic = part.first().map(|stage| stage.transform.statistic());
+            let statistic = statistic.unwrap_or_default();
+            if first == 0 && statistic != Statistic::None {
+                memory.each(gradients, |_, slot, gradient| slot.norm = norm(gradient));
+            }
+            let mut global = 0.0_f64;
+            if statistic == Statistic::GlobalNorm {
+                memory.each(gradients, |_, slot, _| {
+                    if slot.stages[first].applies {
+                        global = global.hypot(slot.norm);
+                    }
+                });
+            }
+            let at = |slot: &Slot<E>| At {
+                step: self.steps,
+                update: slot.updates,
+                norm: match statistic {
+                    Statistic::None => 0.0,
+                    Statistic::Norm => slot.norm,
+                    Statistic::GlobalNorm => global,
+                },
+            };
+
+            if end == self.stages.len() {
+                memory.each(gradients, |key, slot, gradient| {
+                    let at = at(slot);
+                    let source = if first == 0 { gradient } else { &slot.update };
+                    let states = &mut slot.stages[first..end];
+                    let entry = params.entry_mut(key);
+                    entry.subtract(&mut self.scratch, |start, x, u| {
+                        u.copy_from_slice(&source[start..][..u.len()]);
+                        run(part, states, at, start, x, u);
+                    });
+                });
+                break;
+            }
+            memory.each(gradients, |key, slot, gradient| {
+                let at = at(slot);
+                if first == 0 {
+                    slot.update.clear();
+                    slot.update.extend_from_slice(gradient);
+                }
+                let states = &mut slot.stages[first..end];
+                let x = params.get(key).as_slice().chunks(CHUNK);
+                for (k, (x, u)) in x.zip(slot.update.chunks_mut(CHUNK)).enumerate() {
+                    run(part, states, at, k * CHUNK, x, u);
+                }
+                slot.norm = norm(&slot.update);
+            });
+            first = end;
+        }
+        self.steps += 1;
+        Ok(())
+    }
+}
+
+impl<E: Real> Default for Chain<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Real> Stage<E> {
+    fn applies_to(&self, group: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| (only.group == group) == only.inside)
+    }
+}
+
+/// Counts the update of a parameter; the first one makes its state.
+fn begin<E: Real>(stages: &[Stage<E>], params: &Params<E>, key: ParamKey, slot: &mut Slot<E>) {
+    if slot.updates == 0 {
+        let len = params.get(key).len();
+        slot.stages.clear();
+        slot.stages.extend(stages.iter().map(|stage| {
+            let applies = stage.applies_to(params.group(key));
+            let count = if applies { stage.transform.buffers() } else { 0 };
+            let initial = |buffer| vec![stage.transform.initial(buffer); len];
+            StageState { applies, buffers: (0..count).map(initial).collect() }
+        }));
+    }
+    slot.updates += 1;
+}
+
+/// Where the part of a chain that begins at `first` ends: before the next stage that reads a
+/// statistic.
+fn part_end<E: Real>(stages: &[Stage<E>], first: usize) -> usize {
+    let rest = stages.iter().enumerate().skip(first + 1);
+    let mut readers = rest.filter(|(_, stage)| stage.transform.statistic() != Statistic::None);
+    readers.next().map_or(stages.len(), |(reader, _)| reader)
+}
+
+/// Runs a part of a chain over one chunk; the norm is for its first stage.
+fn run<E: Real>(
+    part: &[Stage<E>],
+    states: &mut [StageState<E>],
+    mut at: At,
+    start: usize,
+    parameter: &[E],
+    update: &mut [E],
+) {
+    for (stage, state) in part.iter().zip(states) {
+        if state.applies {
+            let state = State::new(&mut state.buffers, start..start + update.len());
+            stage.transform.chunk(&at, state, parameter, update);
+        }
+        at.norm = 0.0;
+    }
+}

@@ -1,0 +1,179 @@
+//! What a chain remembers of each parameter from step to step.
+
+use std::panic::Location;
+
+use autograd::Gradients;
+use slotmap::SecondaryMap;
+use tape::Real;
+
+use crate::numeric::first_non_finite;
+use crate::params::own_key;
+use crate::{Error, ParamKey, Params};
+
+/// What a chain remembers of the parameters of one store.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory<E: Real> {
+    pub(crate) store: u64,
+    pub(crate) slots: SecondaryMap<ParamKey, Slot<E>>,
+}
+
+/// What a chain remembers of one parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot<E: Real> {
+    /// How many updates it has had.
+    pub(crate) updates: u64,
+    /// What each stage remembers; empty before the first update.
+    pub(crate) stages: Vec<StageState<E>>,
+    /// Where the update waits while the chain reads a statistic of them all.
+    pub(crate) update: Vec<E>,
+    /// The norm of the update of this step, if a stage asks for it.
+    pub(crate) norm: f64,
+    /// How many gradients this step has.
+    gradients: u32,
+    /// How many of them the current pass has met.
+    met: u32,
+    /// Their sum, if there are several.
+    sum: Vec<E>,
+}
+
+/// What one stage remembers of one parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct StageState<E: Real> {
+    /// Whether the stage is for the group of the parameter.
+    pub(crate) applies: bool,
+    pub(crate) buffers: Vec<Vec<E>>,
+}
+
+impl<E: Real> Default for Slot<E> {
+    fn default() -> Self {
+        Slot {
+            updates: 0,
+            stages: Vec::new(),
+            update: Vec::new(),
+            norm: 0.0,
+            gradients: 0,
+            met: 0,
+            sum: Vec::new(),
+        }
+    }
+}
+
+impl<E: Real> Memory<E> {
+    pub(crate) fn new(store: u64) -> Self {
+        Memory { store, slots: SecondaryMap::new() }
+    }
+
+    /// Counts and adds up the gradients that belong to `params`, and checks them all.
+    ///
+    /// Nothing that outlives a step is changed, so that the step may still be refused.
+    pub(crate) fn gather(
+        &mut self,
+        params: &Params<E>,
+        gradients: &Gradients<E>,
+        location: &'static Location<'static>,
+    ) -> Result<(), Error> {
+        for slot in self.slots.values_mut() {
+            slot.gradients = 0;
+            slot.met = 0;
+        }
+        let (mut found, mut several) = (false, false);
+        for (label, gradient) in gradients.labelled() {
+            let Some((key, entry)) = params.labelled(label) else {
+                continue;
+            };
+            if gradient.shape() != entry.value.shape() {
+                return Err(Error::Shape {
+                    operation: "step",
+                    parameter: entry.name.clone(),
+                    expected: Box::new(entry.value.shape().clone()),
+                    found: Box::new(gradient.shape().clone()),
+                    location,
+                });
+            }
+            // The map refuses the key of a parameter whose place a later one has taken.
+            let Some(slot) = self.slots.entry(key) else {
+                continue;
+            };
+            let slot = slot.or_default();
+            slot.gradients += 1;
+            several |= slot.gradients > 1;
+            found = true;
+        }
+        if !found {
+            return Err(Error::NoGradients { location });
+        }
+        if several {
+            self.add_up(gradients);
+        }
+        self.check(params, gradients, location)
+    }
+
+    fn add_up(&mut self, gradients: &Gradients<E>) {
+        for slot in self.slots.values_mut() {
+            slot.sum.clear();
+        }
+        for (label, gradient) in gradients.labelled() {
+            let slot = own_key(self.store, label).and_then(|key| self.slots.get_mut(key));
+            let Some(slot) = slot.filter(|slot| slot.gradients > 1) else {
+                continue;
+            };
+            if slot.sum.is_empty() {
+                slot.sum.extend_from_slice(gradient.as_slice());
+            } else {
+                for (sum, &g) in slot.sum.iter_mut().zip(gradient.as_slice()) {
+                    *sum += g;
+                }
+            }
+        }
+    }
+
+    fn check(
+        &mut self,
+        params: &Params<E>,
+        gradients: &Gradients<E>,
+        location: &'static Location<'static>,
+    ) -> Result<(), Error> {
+        let mut refused = None;
+        self.each(gradients, |key, _, gradient| {
+            if refused.is_some() {
+                return;
+            }
+            refused = first_non_finite(gradient).map(|element| Error::NonFinite {
+                parameter: params.name(key).to_owned(),
+                element,
+                value: gradient[element].to_f64(),
+                location,
+            });
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Calls `f` for each parameter that has a gradient in this step, once, in the order of the
+    /// recording.
+    pub(crate) fn each(
+        &mut self,
+        gradients: &Gradients<E>,
+        mut f: impl FnMut(ParamKey, &mut Slot<E>, &[E]),
+    ) {
+        for (label, gradient) in gradients.labelled() {
+            let Some(key) = own_key(self.store, label) else {
+                continue;
+            };
+            let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.gradients > 0) else {
+                continue;
+            };
+            slot.met += 1;
+            if slot.met < slot.gradients {
+                continue;
+            }
+            slot.met = 0;
+            if slot.gradients == 1 {
+                f(key, slot, gradient.as_slice());
+            } else {
+                let sum = std::mem::take(&mut slot.sum);
+                f(key, slot, &sum);
+                slot.sum = sum;
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The parameter store.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use slotmap::{Key, KeyData, SlotMap, new_key_type};
+use tape::{Label, Real, Tape, Tensor};
+
+use crate::bind::{Bound, Spares};
+use crate::{CHUNK, Error};
+
+new_key_type! {
+    /// Names a parameter of a [`Params`]; stable as long as the parameter is not removed.
+    ///
+    /// A key means something to the store that made it, and to the clones of that store.
+    pub struct ParamKey;
+}
+
+/// The group of parameters that were inserted without one.
+pub const DEFAULT_GROUP: &str = "default";
+
+/// The store whose leaves a label names. Numbers are never handed out twice.
+static NEXT_STORE: AtomicU64 = AtomicU64::new(1);
+
+fn next_store() -> u64 {
+    NEXT_STORE.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Named tensors that an optimiser changes.
+///
+/// A parameter is found by the [`ParamKey`] that [`insert`](Params::insert) returns, or by name. To
+/// compute with parameters, [`bind`](Params::bind) them to a tape.
+///
+/// ```
+/// use autograd::Differentiate;
+/// use optim::{Params, Sgd};
+/// use tape::{Tape, Tensor};
+///
+/// let mut params = Params::new();
+/// let w = params.insert("w", Tensor::from([1.0, 2.0]));
+/// let b = params.insert_in("bias", "b", Tensor::scalar(0.5));
+///
+/// let tape = Tape::new();
+/// let p = params.bind(&tape);
+/// let loss = (p[w] * p[w]).sum() + p[b];
+/// Sgd::new(0.1).step(&mut params, &loss.backward()?)?;
+///
+/// assert_eq!(params.get(w), &Tensor::from([0.8, 1.6]));
+/// assert_eq!(params.get(b).item(), 0.4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Each store has an identity of its own, which the leaves of `bind` carry: several stores may take
+/// part in one recording, and the optimiser of each takes its own gradients. A clone is another
+/// store with the same keys, names and values; buffers are shared until one of the two writes.
+#[derive(Debug)]
+pub struct Params<E: Real = f64> {
+    id: u64,
+    entries: SlotMap<ParamKey, Entry<E>>,
+    by_name: HashMap<String, ParamKey>,
+    /// The keys in the order of insertion, which a slot map forgets when its places are used again.
+    order: Vec<ParamKey>,
+    spares: Spares<E>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<E: Real> {
+    pub(crate) name: String,
+    pub(crate) group: String,
+    pub(crate) value: Tensor<E>,
+    /// The buffer that held the value before the last step, to be written by the next one.
+    spare: Option<Tensor<E>>,
+}
+
+impl<E: Real> Params<E> {
+    /// An empty store.
+    pub fn new() -> Self {
+        Params {
+            id: next_store(),
+            entries: SlotMap::with_key(),
+            by_name: HashMap::new(),
+            order: Vec::new(),
+            spares: Spares::default(),
+        }
+    }
+
+    /// Adds a parameter, in the group [`DEFAULT_GROUP`].
+    ///
+    /// # Panics
+    /// If there is one of this name; see [`try_insert`](Params::try_insert).
+    #[track_caller]
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Tensor<E>>) -> ParamKey {
+        self.insert_in(DEFAULT_GROUP, name, value)
+    }
+
+    /// Adds a parameter to a group, by which transforms choose the parameters they apply to.
+    ///
+    /// # Panics
+    /// If there is a parameter of this name; see [`try_insert_in`](Params::try_insert_in).
+    #[track_caller]
+    pub fn insert_in(
+        &mut self,
+        group: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<Tensor<E>>,
+    ) -> ParamKey {
+        self.try_insert_in(group, name, value).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`insert`](Params::insert), for names from outside.
+    ///
+    /// # Errors
+    /// If there is a parameter of this name.
+    #[track_caller]
+    pub fn try_insert(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Into<Tensor<E>>,
+    ) -> Result<ParamKey, Error> {
+        self.try_insert_in(DEFAULT_GROUP, name, value)
+    }
+
+    /// Like [`insert_in`](Params::insert_in), for names from outside.
+    ///
+    /// # Errors
+    /// If there is a parameter of this name.
+    #[track_caller]
+    pub fn try_insert_in(
+        &mut self,
+        group: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<Tensor<E>>,
+    ) -> Result<ParamKey, Error> {
+        let name = name.into();
+        if self.by_name.contains_key(&name) {
+            return Err(Error::DuplicateName { name, location: Location::caller() });
+        }
+        let key = self.entries.insert(Entry {
+            name: name.clone(),
+            group: group.into(),
+            value: value.into(),
+            spare: None,
+        });
+        self.by_name.insert(name, key);
+        self.order.push(key);
+        Ok(key)
+    }
+
+    /// The value of a parameter.
+    ///
+    /// # Panics
+    /// If the key is not in this store.
+    #[track_caller]
+    pub fn get(&self, key: ParamKey) -> &Tensor<E> {
+        &self.entry("get", key).value
+    }
+
+    /// Gives a parameter a new value of the same shape. Values recorded before do not change.
+    ///
+    /// # Panics
+    /// If the key is not in this store or the shape differs; see [`try_set`](Params::try_set).
+    #[track_caller]
+    pub fn set(&mut self, key: ParamKey, value: impl Into<Tensor<E>>) {
+        self.try_set(key, value).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Like [`set`](Params::set), for values from outside.
+    ///
+    /// # Errors
+    /// If the key is not in this store or the shape differs.
+    #[track_caller]
+    pub fn try_set(&mut self, key: ParamKey, value: impl Into<Tensor<E>>) -> Result<(), Error> {
+        let location = Location::caller();
+        let value = value.into();
+        let Some(entry) = self.entries.get_mut(key) else {
+            return Err(Error::UnknownKey { operation: "set", location });
+        };
+        if entry.value.shape() != value.shape() {
+            return Err(Error::Shape {
+                operation: "set",
+                parameter: entry.name.clone(),
+                expected: Box::new(entry.value.shape().clone()),
+                found: Box::new(value.shape().clone()),
+                location,
+            });
+        }
+        entry.value = value;
+        Ok(())
+    }
+
+    /// The key of a name.
+    pub fn key(&self, name: &str) -> Option<ParamKey> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The name of a parameter.
+    ///
+    /// # Panics
+    /// If the key is not in this store.
+    #[track_caller]
+    pub fn name(&self, key: ParamKey) -> &str {
+        &self.entry("name", key).name
+    }
+
+    /// The group of a parameter.
+    ///
+    /// # Panics
+    /// If the key is not in this store.
+    #[track_caller]
+    pub fn group(&self, key: ParamKey) -> &str {
+        &self.entry("group", key).group
+    }
+
+    /// Takes a parameter out of the store; `None` if it is not there.
+    pub fn remove(&mut self, key: ParamKey) -> Option<Tensor<E>> {
+        let entry = self.entries.remove(key)?;
+        self.by_name.remove(&entry.name);
+        self.order.retain(|&k| k != key);
+        Some(entry.value)
+    }
+
+    /// The parameters in the order in which they were inserted.
+    pub fn iter(&self) -> impl Iterator<Item = (ParamKey, &str, &Tensor<E>)> {
+        self.order.iter().map(|&key| {
+            let entry = &self.entries[key];
+            (key, entry.name.as_str(), &entry.value)
+        })
+    }
+
+    /// How many parameters there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many numbers all parameters have together.
+    pub fn elements(&self) -> usize {
+        self.iter().map(|(.., value)| value.len()).sum()
+    }
+
+    /// The identity of this store, unique in the process: the `store` of its labels.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Records every parameter on `tape` as an independent variable that shares its buffer.
+    ///
+    /// Parameters may be bound several times on a tape: a step adds up their gradients. In a loop
+    /// this does not allocate.
+    #[track_caller]
+    pub fn bind(&self, tape: &Tape<E>) -> Bound<E> {
+        let mut bound = Bound::recycled(&self.spares);
+        for &key in &self.order {
+            let label = Label { store: self.id, key: key.data().as_ffi() };
+            let leaf = tape.labelled(label, self.entries[key].value.clone());
+            bound.insert(key, leaf);
+        }
+        bound
+    }
+
+    /// The key and the entry that a label names, if it is of this store and the parameter exists.
+    pub(crate) fn labelled(&self, label: Label) -> Option<(ParamKey, &Entry<E>)> {
+        let key = own_key(self.id, label)?;
+        Some((key, self.entries.get(key)?))
+    }
+
+    /// The entry of a key that is in the store.
+    pub(crate) fn entry_mut(&mut self, key: ParamKey) -> &mut Entry<E> {
+        &mut self.entries[key]
+    }
+
+    #[track_caller]
+    fn entry(&self, operation: &'static str, key: ParamKey) -> &Entry<E> {
+        match self.entries.get(key) {
+            Some(entry) => entry,
+            None => panic!("{}", Error::UnknownKey { operation, location: Location::caller() }),
+        }
+    }
+}
+
+/// The key that a label names, if it is of this store.
+pub(crate) fn own_key(store: u64, label: Label) -> Option<ParamKey> {
+    (label.store == store).then(|| ParamKey::from(KeyData::from_ffi(label.key)))
+}
+
+impl<E: Real> Default for Params<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Real> Clone for Params<E> {
+    /// Another store, with an identity of its own: gradients of the one never reach the other.
+    fn clone(&self) -> Self {
+        let mut entries = self.entries.clone();
+        // A spare that two stores hold could be written by neither.
+        for entry in entries.values_mut() {
+            entry.spare = None;
+        }
+        Params {
+            id: next_store(),
+            entries,
+            by_name: self.by_name.clone(),
+            order: self.order.clone(),
+            spares: Spares::default(),
+        }
+    }
+}
+
+impl<E: Real> Entry<E> {
+    /// Subtracts an update chunk by chunk: `update` gets where the chunk begins, the parameter
+    /// there, and a place to leave the update in.
+    ///
+    /// If somebody else holds the buffer (a tape whose leaf this is), the result goes to the spare
+    /// one, and the old values stay as they were recorded.
+    pub(crate) fn subtract(
+        &mut self,
+        scratch: &mut [E],
+        mut update: impl FnMut(usize, &[E], &mut [E]),
+    ) {
+        if let Some(values) = self.value.get_mut_slice() {
+            for (k, x) in values.chunks_mut(CHUNK).enumerate() {
+                let u = &mut scratch[..x.len()];
+                update(k * CHUNK, x, u);
+                for (x, &u) in x.iter_mut().zip(&*u) {
+                    *x -= u;
+                }
+            }
+            return;
+        }
+        // There may be none yet, or the recording that holds it may still be in use.
+        let spare = self.spare.take_if(|spare| spare.get_mut_slice().is_some());
+        let mut target = spare.unwrap_or_else(|| Tensor::zeros(self.value.shape().clone()));
+        let out = target.as_mut_slice().chunks_mut(CHUNK);
+        let chunks = self.value.as_slice().chunks(CHUNK).zip(out);
+        for (k, (x, out)) in chunks.enumerate() {
+            let u = &mut scratch[..x.len()];
+            update(k * CHUNK, x, u);
+            for ((out, &x), &u) in out.iter_mut().zip(x).zip(&*u) {
+                *out = x - u;
+            }
+        }
+        self.spare = Some(std::mem::replace(&mut self.value, target));
+    }
+}

@@ -1,0 +1,76 @@
+//! Adam's scaling.
+
+use tape::Real;
+
+use super::{At, State, Transform, check_decay, check_size};
+
+/// `m <- beta1 m + (1 - beta1) u`, `v <- beta2 v + (1 - beta2) u^2`, and with
+/// `m' = m / (1 - beta1^t)` and `v' = v / (1 - beta2^t)`: `u <- m' / (sqrt(v') + epsilon)`.
+///
+/// Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1. `t` counts the
+/// updates of the parameter, from 1. With
+/// [`epsilon_inside_root`](ScaleByAdam::epsilon_inside_root) the last line is
+/// `m' / sqrt(v' + epsilon)`, whose slope is finite at `v' = 0`.
+#[derive(Clone, Debug)]
+pub struct ScaleByAdam {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    inside: bool,
+}
+
+impl ScaleByAdam {
+    /// With the decays of both means.
+    ///
+    /// # Panics
+    /// If a decay is not in `[0, 1)`, or `epsilon` is negative.
+    #[track_caller]
+    pub fn new(beta1: f64, beta2: f64, epsilon: f64) -> Self {
+        ScaleByAdam {
+            beta1: check_decay("beta1", beta1),
+            beta2: check_decay("beta2", beta2),
+            epsilon: check_size("epsilon", epsilon),
+            inside: false,
+        }
+    }
+
+    /// Whether `epsilon` is added below the root; by default it is added to the root.
+    #[must_use]
+    pub fn epsilon_inside_root(mut self, inside: bool) -> Self {
+        self.inside = inside;
+        self
+    }
+}
+
+impl Default for ScaleByAdam {
+    /// `beta1` = 0.9, `beta2` = 0.999, `epsilon` = 1e-8.
+    fn default() -> Self {
+        Self::new(0.9, 0.999, 1e-8)
+    }
+}
+
+impl<E: Real> Transform<E> for ScaleByAdam {
+    fn buffers(&self) -> usize {
+        2
+    }
+
+    fn chunk(&self, at: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
+        let [mean, square] = state.split();
+        let t = at.update as f64;
+        let (keep1, intake1) = (E::lit(self.beta1), E::lit(1.0 - self.beta1));
+        let (keep2, intake2) = (E::lit(self.beta2), E::lit(1.0 - self.beta2));
+        let correct1 = E::lit(1.0 / (1.0 - self.beta1.powf(t)));
+        let correct2 = E::lit(1.0 / (1.0 - self.beta2.powf(t)));
+        // One of the two is 0, so that the loop has no branch.
+        let (outside, inside) = if self.inside {
+            (E::ZERO, E::lit(self.epsilon))
+        } else {
+            (E::lit(self.epsilon), E::ZERO)
+        };
+        for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
+            *m = keep1 * *m + intake1 * *u;
+            *v = keep2 * *v + intake2 * *u * *u;
+            *u = correct1 * *m / ((correct2 * *v + inside).sqrt() + outside);
+        }
+    }
+}

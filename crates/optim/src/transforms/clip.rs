@@ -1,0 +1,100 @@
+//! Bounds on the update.
+
+use tape::Real;
+
+use super::scale::scale;
+use super::{At, State, Statistic, Transform, check_size};
+
+/// `u <- min(max(u, -limit), limit)`, element by element.
+#[derive(Clone, Debug)]
+pub struct ClipValue {
+    limit: f64,
+}
+
+impl ClipValue {
+    /// Bounds each element.
+    ///
+    /// # Panics
+    /// If `limit` is negative.
+    #[track_caller]
+    pub fn new(limit: f64) -> Self {
+        ClipValue { limit: check_size("the limit", limit) }
+    }
+}
+
+impl<E: Real> Transform<E> for ClipValue {
+    fn chunk(&self, _: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        let limit = E::lit(self.limit);
+        for u in update {
+            // Comparisons, so that a NaN made earlier in the chain stays one.
+            if *u > limit {
+                *u = limit;
+            } else if *u < -limit {
+                *u = -limit;
+            }
+        }
+    }
+}
+
+/// `u <- u min(1, limit / |u|)` with the Euclidean norm of the update of one parameter.
+#[derive(Clone, Debug)]
+pub struct ClipNorm {
+    limit: f64,
+}
+
+impl ClipNorm {
+    /// Bounds the norm of each parameter's update.
+    ///
+    /// # Panics
+    /// If `limit` is negative.
+    #[track_caller]
+    pub fn new(limit: f64) -> Self {
+        ClipNorm { limit: check_size("the limit", limit) }
+    }
+}
+
+impl<E: Real> Transform<E> for ClipNorm {
+    fn statistic(&self) -> Statistic {
+        Statistic::Norm
+    }
+
+    fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        clip(self.limit, at.norm, update);
+    }
+}
+
+/// `u <- u min(1, limit / |u|)` with the Euclidean norm of all updates of the step together.
+///
+/// Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013).
+/// PyTorch's `clip_grad_norm_` adds 1e-6 to the norm that it divides by; this does not.
+#[derive(Clone, Debug)]
+pub struct ClipGlobalNorm {
+    limit: f64,
+}
+
+impl ClipGlobalNorm {
+    /// Bounds the norm of all updates of a step.
+    ///
+    /// # Panics
+    /// If `limit` is negative.
+    #[track_caller]
+    pub fn new(limit: f64) -> Self {
+        ClipGlobalNorm { limit: check_size("the limit", limit) }
+    }
+}
+
+impl<E: Real> Transform<E> for ClipGlobalNorm {
+    fn statistic(&self) -> Statistic {
+        Statistic::GlobalNorm
+    }
+
+    fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        clip(self.limit, at.norm, update);
+    }
+}
+
+fn clip<E: Real>(limit: f64, norm: f64, update: &mut [E]) {
+    if norm > limit {
+        scale(update, limit / norm);
+    }
+}

@@ -1,0 +1,51 @@
+//! Scaling by a number and by a learning rate.
+
+use tape::Real;
+
+use super::{At, State, Transform};
+use crate::Schedule;
+
+/// `u <- factor u`.
+#[derive(Clone, Debug)]
+pub struct Scale {
+    factor: f64,
+}
+
+impl Scale {
+    /// Scales by `factor`. As updates are subtracted, a negative one ascends.
+    pub fn new(factor: f64) -> Self {
+        Scale { factor }
+    }
+}
+
+impl<E: Real> Transform<E> for Scale {
+    fn chunk(&self, _: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        scale(update, self.factor);
+    }
+}
+
+/// `u <- schedule(step) u`, with the number of steps that the optimiser has taken before.
+#[derive(Clone, Debug)]
+pub struct ScaleBySchedule {
+    schedule: Schedule,
+}
+
+impl ScaleBySchedule {
+    /// Scales by a learning rate, a number or a [`Schedule`].
+    pub fn new(schedule: impl Into<Schedule>) -> Self {
+        ScaleBySchedule { schedule: schedule.into() }
+    }
+}
+
+impl<E: Real> Transform<E> for ScaleBySchedule {
+    fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        scale(update, self.schedule.at(at.step));
+    }
+}
+
+pub(super) fn scale<E: Real>(update: &mut [E], factor: f64) {
+    let factor = E::lit(factor);
+    for u in update {
+        *u *= factor;
+    }
+}

@@ -1,0 +1,139 @@
+//! A training step allocates nothing after the first steps.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wengert::prelude::*;
+
+/// The system's allocator, with a count of the calls of each thread: tests run side by side.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // At the end of a thread the counter may be gone.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every method hands its arguments to the system's allocator unchanged and returns what that
+// returns; the counter is apart from the memory.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of this method, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocations of each of 10 steps, after 5 to warm up.
+fn allocations_after_warm_up(mut step: impl FnMut()) -> Vec<usize> {
+    (0..5).for_each(|_| step());
+    let mut counts = Vec::with_capacity(10);
+    for _ in 0..10 {
+        let before = ALLOCATIONS.get();
+        step();
+        counts.push(ALLOCATIONS.get() - before);
+    }
+    counts
+}
+
+#[test]
+fn the_counter_counts() {
+    let mut kept = Vec::new();
+    let counts = allocations_after_warm_up(|| kept = vec![1u8; 100]);
+    assert_eq!(counts, [1; 10]);
+    assert_eq!(kept.len(), 100);
+}
+
+#[test]
+fn a_scalar_step() {
+    let mut theta: Vec<f64> = (0..100).map(|i| f64::from(i).sin()).collect();
+    let mut tape = Tape::new();
+    let mut vars = Vec::with_capacity(theta.len());
+    let counts = allocations_after_warm_up(|| {
+        tape.reset();
+        vars.clear();
+        vars.extend(theta.iter().map(|&v| tape.var(v)));
+        let loss: Var = vars.windows(2).map(|w| (w[1] - w[0] * w[0]).powi(2) + w[0].sin()).sum();
+        let g = loss.backward().expect("live");
+        for (theta, &v) in theta.iter_mut().zip(&vars) {
+            *theta -= 0.01 * g.wrt(v);
+        }
+    });
+    assert_eq!(counts, [0; 10]);
+}
+
+/// A loss with a parameter: rules of this kind are stored anew in every step.
+struct Huber {
+    delta: f64,
+}
+
+impl Unary for Huber {
+    const NAME: &'static str = "huber";
+    fn value<T: Elementary>(&self, x: T) -> T {
+        let d = T::lit(self.delta);
+        T::select_gt(x.abs(), d, d * (x.abs() - T::lit(0.5) * d), T::lit(0.5) * x * x)
+    }
+    fn partial<T: Elementary>(&self, x: T, _y: T) -> T {
+        x.clamp(T::lit(-self.delta), T::lit(self.delta))
+    }
+}
+
+/// The network and the batches of the housing example, in the shapes that it has.
+fn mlp_step(loss: impl Fn(TensorVar, TensorVar) -> TensorVar) -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut params = Params::new();
+    let w1 = params.insert("w1", Tensor::he_normal([13, 10], &mut rng));
+    let b1 = params.insert("b1", Tensor::zeros([10]));
+    let w2 = params.insert("w2", Tensor::xavier_uniform([10, 1], &mut rng));
+    let b2 = params.insert("b2", Tensor::zeros([1]));
+    let batches: Vec<(Tensor, Tensor)> = (0..4)
+        .map(|_| {
+            let x = Tensor::normal([32, 13], 0.0, 1.0, &mut rng);
+            let y = Tensor::normal([32, 1], 0.0, 1.0, &mut rng);
+            (x, y)
+        })
+        .collect();
+    let mut opt = Adam::new(1e-2);
+    let mut tape = Tape::new();
+    let mut batch = 0;
+    allocations_after_warm_up(|| {
+        tape.reset();
+        let (x, y) = &batches[batch % batches.len()];
+        batch += 1;
+        let p = params.bind(&tape);
+        let hidden = (tape.constant(x).matmul(p[w1]) + p[b1]).relu();
+        let predicted = hidden.matmul(p[w2]) + p[b2];
+        let loss = loss(predicted, tape.constant(y)) + 1e-3 * p[w1].square().sum();
+        let g = loss.backward().expect("live");
+        opt.step(&mut params, &g).expect("finite gradients");
+    })
+}
+
+#[test]
+fn a_step_of_a_small_network() {
+    assert_eq!(mlp_step(|x, y| x.mse_loss(y)), [0; 10]);
+}
+
+#[test]
+fn a_step_with_a_loss_of_ones_own() {
+    assert_eq!(mlp_step(|x, y| (x - y).apply(Huber { delta: 1.0 }).mean()), [0; 10]);
+}

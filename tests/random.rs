@@ -1,0 +1,177 @@
+//! Random expressions: the scalar lane against the tensor lane, reverse mode against forward mode and
+//! against finite differences, first and second order.
+
+use proptest::prelude::*;
+use wengert::autograd::check::Check;
+use wengert::autograd::functional::{grad, hessian, jvp};
+use wengert::prelude::{Elementary, Tensor, TensorVar, Var};
+
+/// One operation of a random expression, on earlier values by number.
+#[derive(Clone, Debug)]
+enum Step {
+    Unary(u8, usize),
+    Binary(u8, usize, usize),
+    Constant(u8, usize, f64),
+}
+
+/// Inputs, and operations each of which may use any earlier value.
+#[derive(Clone, Debug)]
+struct Expression {
+    inputs: usize,
+    steps: Vec<Step>,
+}
+
+impl Expression {
+    /// The value, on numbers, recorded numbers or recorded tensors. Every operation is smooth and
+    /// keeps its value of moderate size, whatever its arguments are.
+    fn run<T: Elementary>(&self, inputs: &[T]) -> T {
+        let one = T::lit(1.0);
+        let mut values = inputs.to_vec();
+        for step in &self.steps {
+            let at = |k: usize| values[k % values.len()];
+            let value = match *step {
+                Step::Unary(op, a) => {
+                    let a = at(a);
+                    match op % 12 {
+                        0 => a.sin(),
+                        1 => a.cos(),
+                        2 => a.tanh(),
+                        3 => a.sigmoid(),
+                        4 => (-(a * a)).exp(),
+                        5 => (a * a + one).sqrt(),
+                        6 => (a * a + one).ln(),
+                        7 => (a * a + one).recip(),
+                        8 => a.atan(),
+                        9 => a.softplus(),
+                        10 => a.tanh().powi(3),
+                        _ => -a.asinh(),
+                    }
+                }
+                Step::Binary(op, a, b) => {
+                    let (a, b) = (at(a), at(b));
+                    match op % 7 {
+                        0 => a + b,
+                        1 => a - b,
+                        2 => a.tanh() * b,
+                        3 => a / (b * b + one),
+                        4 => (a * a + one).powf(b.tanh()),
+                        5 => a.hypot(b * b + one),
+                        _ => a.sin().mul_add(b, a),
+                    }
+                }
+                Step::Constant(op, a, c) => {
+                    let (a, c) = (at(a), T::lit(c));
+                    match op % 5 {
+                        0 => a + c,
+                        1 => c * a,
+                        2 => c - a,
+                        3 => c / (a * a + one),
+                        _ => a / T::lit(2.0) * c,
+                    }
+                }
+            };
+            values.push(value);
+        }
+        // The last values together, so that few of the operations are dead.
+        let tail = &values[values.len().saturating_sub(4)..];
+        tail[1..].iter().fold(tail[0], |sum, &v| (sum + v).tanh() + v.sin())
+    }
+}
+
+fn expression() -> impl Strategy<Value = Expression> {
+    let step = prop_oneof![
+        (any::<u8>(), 0..64usize).prop_map(|(op, a)| Step::Unary(op, a)),
+        (any::<u8>(), 0..64usize, 0..64usize).prop_map(|(op, a, b)| Step::Binary(op, a, b)),
+        (any::<u8>(), 0..64usize, -1.5..1.5f64).prop_map(|(op, a, c)| Step::Constant(op, a, c)),
+    ];
+    (1..4usize, prop::collection::vec(step, 3..40))
+        .prop_map(|(inputs, steps)| Expression { inputs, steps })
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn scalars(e in expression(), point in prop::collection::vec(-1.2..1.2f64, 3)) {
+        let point = point[..e.inputs].to_vec();
+        let f = |x: Vec<Var>| e.run(&x);
+        let (value, _) = jvp(f, point.clone(), vec![1.0; e.inputs]).unwrap();
+        prop_assert_eq!(value, e.run(&point));
+        let check = Check::default().order(2).step(1e-3).relative(1e-6).absolute(1e-6);
+        let outcome = check.run(f, point.clone());
+        prop_assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        // Reverse against forward, to the last digits.
+        let gradient = grad(f, point.clone()).unwrap();
+        for k in 0..e.inputs {
+            let direction = (0..e.inputs).map(|i| f64::from(u8::from(i == k))).collect::<Vec<_>>();
+            let (_, slope) = jvp(f, point.clone(), direction).unwrap();
+            prop_assert!(close(slope, gradient[k], 1e-10), "{slope} {}", gradient[k]);
+        }
+        // The Hessian is symmetric.
+        let h = hessian(f, point).unwrap();
+        for i in 0..e.inputs {
+            for j in 0..i {
+                prop_assert!(close(h[[i, j]], h[[j, i]], 1e-9), "{h}");
+            }
+        }
+    }
+
+    #[test]
+    fn tensors(
+        e in expression(),
+        entries in prop::collection::vec(-1.2..1.2f64, 18),
+        kind in prop::array::uniform3(0..4usize),
+    ) {
+        // Each input has one of four shapes that broadcast to [2, 3].
+        let tensors: Vec<Tensor> = (0..e.inputs)
+            .map(|k| {
+                let entries = &entries[6 * k..6 * (k + 1)];
+                match kind[k] {
+                    0 => Tensor::new([2, 3], entries.to_vec()),
+                    1 => Tensor::new([3], entries[..3].to_vec()),
+                    2 => Tensor::new([2, 1], entries[..2].to_vec()),
+                    _ => Tensor::scalar(entries[0]),
+                }
+            })
+            .collect();
+        let lengths: Vec<usize> = tensors.iter().map(Tensor::len).collect();
+        let flat: Tensor = tensors.iter().flat_map(|t| t.iter().copied()).collect();
+        let f = |x: TensorVar| {
+            let mut start = 0;
+            let inputs: Vec<TensorVar> = tensors
+                .iter()
+                .zip(&lengths)
+                .map(|(t, &len)| {
+                    let part = x.slice(0, start..start + len).reshape(t.shape());
+                    start += len;
+                    part
+                })
+                .collect();
+            e.run(&inputs)
+        };
+        // Element by element it is the function of numbers.
+        let tape = wengert::prelude::Tape::new();
+        let whole = f(tape.tensor(&flat)).broadcast_to([2, 3]).value();
+        for i in 0..2 {
+            for j in 0..3 {
+                let numbers: Vec<f64> = tensors
+                    .iter()
+                    .map(|t| match **t.shape() {
+                        [2, 3] => t[[i, j]],
+                        [3] => t[[j]],
+                        [2, 1] => t[[i, 0]],
+                        _ => t.item(),
+                    })
+                    .collect();
+                prop_assert!(close(whole[[i, j]], e.run(&numbers), 1e-13));
+            }
+        }
+        let check = Check::default().order(2).step(1e-3).directions(2).relative(1e-6).absolute(1e-6);
+        let outcome = check.run(f, &flat);
+        prop_assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+    }
+}
