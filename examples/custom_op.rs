@@ -135,7 +135,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &point,
     )?;
     print!("{report}");
-    let largest = report.entries.iter().map(|entry| entry.error).fold(0.0, f64::max);
-    println!("comparisons={} largest_error={largest}", report.entries.len());
+    println!("comparisons={} largest_error={}", report.entries.len(), report.max_error());
     Ok(())
 }

@@ -17,3 +17,8 @@ pub mod prelude {
         Tensor, TensorVar, Ternary, Unary, Var, apply_op, concat, smallvec, stack, where_,
     };
 }
+
+/// The code blocks of the guides are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/adding_an_op.md")]
+struct AddingAnOp;

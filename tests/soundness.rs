@@ -32,7 +32,7 @@ fn act(deed: Deed) {
             let tape = tape.as_ref().expect("there is a tape");
             let mut x = tape.var(1.0);
             for _ in 0..100_000 {
-                x = x * 1.5;
+                x *= 1.5;
             }
             for _ in 0..1_000 {
                 tape.tensor([1.0, 2.0]);

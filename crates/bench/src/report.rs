@@ -25,8 +25,18 @@ impl Report {
     pub(crate) fn header() -> String {
         format!(
             "{:10} {:>7} {:>12} {:>12} {:>7} {:>12} {:>7} {:>7} {:>9} {:>9} {:>6} {:>12}",
-            "workload", "threads", "engine us", "minimum us", "spread", "floor us", "ratio", "values",
-            "nodes", "bytes/n.", "allocs", "peak bytes"
+            "workload",
+            "threads",
+            "engine us",
+            "minimum us",
+            "spread",
+            "floor us",
+            "ratio",
+            "values",
+            "nodes",
+            "bytes/n.",
+            "allocs",
+            "peak bytes"
         )
     }
 

@@ -127,6 +127,11 @@ impl Report {
         self.by_badness().first().copied()
     }
 
+    /// The largest error, in whatever comparison; infinite if one is not finite.
+    pub fn max_error(&self) -> f64 {
+        self.entries.iter().map(|entry| entry.error).fold(0.0, f64::max)
+    }
+
     /// The entries, worst first.
     fn by_badness(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
@@ -211,7 +216,7 @@ impl fmt::Display for Report {
 }
 
 /// Why a check has not passed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
     /// Some comparisons do not agree.
@@ -220,6 +225,14 @@ pub enum CheckError {
     /// There is no derivative to check.
     #[error(transparent)]
     Derivative(#[from] Error),
+}
+
+/// The same as `Display`: a `main` or a test that returns the error prints it by `Debug`, and there the
+/// table is what one wants to see.
+impl fmt::Debug for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl CheckError {

@@ -73,7 +73,8 @@ impl Settings {
         entry
     }
 
-    /// Compares two derivatives that differ by rounding alone, in sums of the given size.
+    /// Compares two derivatives that differ by rounding alone, in sums of the given size; a part of
+    /// the absolute tolerance stands for cancellation inside of the function, which is not seen here.
     pub(super) fn agree(
         &self,
         comparison: Comparison,
@@ -82,7 +83,7 @@ impl Settings {
         b: f64,
         size: f64,
     ) -> Entry {
-        let tolerance = 1e4 * self.epsilon * size + f64::MIN_POSITIVE;
+        let tolerance = 1e4 * self.epsilon * size + 1e-4 * self.absolute;
         entry(comparison, index, a, b, tolerance)
     }
 }

@@ -201,7 +201,7 @@ pub fn concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
     apply_op(Concat { axis }, tensors)[0]
 }
 
-/// Like [`concat`], for shapes from outside.
+/// Like [`concat()`], for shapes from outside.
 ///
 /// # Errors
 /// If the shapes differ along another axis.

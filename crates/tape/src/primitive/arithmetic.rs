@@ -14,16 +14,14 @@ binary! {
     Div "div" |g, a, b, y| a / b, g / b, -(g / b * y);
     /// `a - b trunc(a / b)`: `dy/da = 1`, `dy/db = -trunc(a / b)`.
     Rem "rem" |g, a, b, y| a % b, g, -(g * (a / b).trunc());
-    /// `a^b`: `dy/da = b a^(b-1)`, which is 0 for `b = 0`; `dy/db = y ln a`, which is 0 for `a = 0`.
+    /// `a^b`: `dy/da = b a^(b-1)`, which is 0 for `a = b = 0`; `dy/db = y ln a`, which is 0 for
+    /// `a = 0`.
+    ///
+    /// The exceptions are made by changing an argument and not by choosing a constant: a constant
+    /// would have no derivative, and `b a^(b-1)` has one at `b = 0`.
     Powf "powf" |g, a, b, y| a.powf(b),
-        T::select_gt(b.abs(), T::lit(0.0), g * (b * a.powf(b - T::lit(1.0))), T::lit(0.0)),
-        // The logarithm is kept away from 0, so that no infinity hides in the branch not taken.
-        T::select_gt(
-            a.abs(),
-            T::lit(0.0),
-            g * (y * T::select_gt(a.abs(), T::lit(0.0), a, T::lit(1.0)).ln()),
-            T::lit(0.0),
-        );
+        g * (b * T::select_gt(a.abs() + b.abs(), T::lit(0.0), a, T::lit(1.0)).powf(b - T::lit(1.0))),
+        g * (y * T::select_gt(a.abs(), T::lit(0.0), a, T::lit(1.0)).ln());
     /// `sqrt(a^2 + b^2)`: `dy/da = a/y`, `dy/db = b/y`, and 0 at the origin.
     Hypot "hypot" |g, a, b, y| a.hypot(b),
         g * (a / T::select_gt(y, T::lit(0.0), y, T::lit(1.0))),
