@@ -320,6 +320,9 @@ impl<E: Real> Recording<E> {
                     (0..cotangents.len() as u32).map(|k| self.tensor(first + k)).collect();
                 let needed: SmallVec<[bool; 4]> =
                     inputs.iter().map(|&i| needed(NodeId::Tensor(i))).collect();
+                if needed.iter().all(|&needed| !needed) {
+                    return;
+                }
                 // A rule may rely on every cotangent having a tape and the shape of its output.
                 let cotangents: SmallVec<[_; 2]> = cotangents
                     .iter()

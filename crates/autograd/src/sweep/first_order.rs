@@ -18,10 +18,22 @@ pub(crate) fn is_absent<E: Real>(slot: E) -> bool {
     slot.bits() == absent::<E>().bits()
 }
 
-/// Adds a cotangent. The second addition turns -0 into +0 and changes nothing else.
+/// Adds a cotangent; -0 counts as +0, so that a sum is never -0.
+///
+/// The test is a branch on purpose, one that is hardly ever taken: adding 0 to the sum would do as
+/// well, but would stand in the chain from each node to the next.
 #[inline(always)]
 fn add<E: Real>(slot: &mut E, cotangent: E) {
-    *slot = *slot + cotangent + E::ZERO;
+    if is_absent(cotangent) {
+        return add_zero(slot);
+    }
+    *slot += cotangent;
+}
+
+#[cold]
+#[inline(never)]
+fn add_zero<E: Real>(slot: &mut E) {
+    *slot += E::ZERO;
 }
 
 /// A first-order sweep over a recording.
@@ -104,8 +116,10 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     /// Sweeps down to `low`, or to a node that is not a primitive, which it returns.
     fn run_of_primitives(&mut self, low: u32, high: u32) -> Option<u32> {
         let segment = self.recording.segment();
-        let slots = &mut self.scalars[..];
-        for i in (low as usize..high as usize).rev() {
+        let slots = &mut self.scalars[..high as usize];
+        // Said once here, so that it need not be checked at each node.
+        assert!(slots.len() <= segment.len());
+        for i in (low as usize..slots.len()).rev() {
             // Operands come before their node, so the slots below are all that a rule needs.
             let (below, own) = slots.split_at_mut(i);
             let g = own[0];

@@ -306,7 +306,10 @@ impl<E: Real> Segment<'_, E> {
     /// The value of node `i`.
     #[inline(always)]
     pub(crate) fn own_value(&self, i: usize) -> E {
-        self.values[i]
+        assert!(i < self.nodes.len());
+        // SAFETY: there are as many values as nodes. (A sweep has compared `i` with the number of
+        // nodes already, so the compiler drops the check.)
+        unsafe { *self.values.get_unchecked(i) }
     }
 
     /// The value of an operand of one of the nodes of this segment.

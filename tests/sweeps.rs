@@ -1,0 +1,217 @@
+//! Backward passes: what they leave behind, what they compute, and what they do not.
+
+use std::cell::RefCell;
+
+use approx::assert_relative_eq;
+use wengert::autograd::Handle;
+use wengert::prelude::*;
+
+thread_local! {
+    /// The names of the operations whose vjp has run.
+    static CALLS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+fn calls() -> Vec<&'static str> {
+    let mut calls = CALLS.take();
+    calls.sort_unstable();
+    calls
+}
+
+/// Twice its input, which notes when its derivative is asked for, and which input is needed.
+struct Spy(&'static str);
+
+impl<E: Real> Op<E> for Spy {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![inputs[0].clone()])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        outputs.set(0, inputs[0].map(|x| x + x));
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        assert!(call.needs(0), "nobody needs this");
+        CALLS.with_borrow_mut(|calls| calls.push(self.0));
+        smallvec![Some(call.cotangent() + call.cotangent())]
+    }
+}
+
+#[test]
+fn no_more_is_computed_than_asked_for() {
+    let tape = Tape::new();
+    let (a, b) = (tape.tensor([1.0, 2.0]), tape.tensor([3.0, 4.0]));
+    let data = tape.constant([5.0, 6.0]);
+    let (left, right, fixed) =
+        (a.apply_op(Spy("left")), b.apply_op(Spy("right")), data.apply_op(Spy("fixed")));
+    let middle = (left * right * fixed).apply_op(Spy("middle"));
+    let loss = middle.sum();
+
+    let g = loss.backward().unwrap();
+    assert_eq!(calls(), ["left", "middle", "right"]);
+    assert_eq!(g.wrt(a), Tensor::from([2.0 * 2.0 * 6.0 * 10.0, 2.0 * 2.0 * 8.0 * 12.0]));
+    assert_eq!(g.get(data), None);
+
+    let g = loss.grad(&[a]).unwrap();
+    assert_eq!(calls(), ["left", "middle"]);
+    assert_eq!(g.wrt(a), loss.backward().unwrap().wrt(a));
+    calls();
+
+    // A variable in the middle: nothing below it.
+    let g = loss.grad(&[left]).unwrap();
+    assert_eq!(calls(), ["middle"]);
+    assert_eq!(g.wrt(left), Tensor::from([2.0 * 6.0 * 10.0, 2.0 * 8.0 * 12.0]));
+    loss.grad(&[middle]).unwrap();
+    assert!(calls().is_empty());
+
+    loss.grad_recorded(&[b]).unwrap();
+    assert_eq!(calls(), ["middle", "right"]);
+    // What lies behind the result is not looked at.
+    let _later = middle.apply_op(Spy("later")).sum();
+    loss.backward().unwrap();
+    assert_eq!(calls(), ["left", "middle", "right"]);
+    // Constants may be asked for by name.
+    assert_eq!(loss.grad(&[fixed]).unwrap().wrt(fixed), Tensor::from([2.0 * 12.0, 2.0 * 32.0]));
+}
+
+#[test]
+fn a_pass_leaves_the_tape_as_it_was() {
+    let tape = Tape::new();
+    let (x, t) = (tape.var(0.5), tape.tensor([1.0, 2.0]));
+    let first = (t * x).exp().sum();
+    let second = (t - x).square().mean().to_scalar() * x;
+    let nodes = (tape.scalar_nodes(), tape.tensor_nodes());
+    let g = [first.backward().unwrap(), second.backward().unwrap(), first.backward().unwrap()];
+    assert_eq!((tape.scalar_nodes(), tape.tensor_nodes()), nodes);
+    assert_eq!(g[0].wrt(t), g[2].wrt(t));
+    assert_eq!(g[0].wrt(x), g[2].wrt(x));
+    let exps = [(0.5f64).exp(), (1.0f64).exp()];
+    assert_relative_eq!(g[0].wrt(x), exps[0] + 2.0 * exps[1], epsilon = 1e-14);
+    // second = x ((1 - x)^2 + (2 - x)^2) / 2
+    assert_relative_eq!(g[1].wrt(x), (0.25 + 2.25) / 2.0 + 0.5 * -(0.5 + 1.5), epsilon = 1e-14);
+    assert_relative_eq!(g[1].wrt(t), Tensor::from([0.5 * 0.5, 0.5 * 1.5]), epsilon = 1e-14);
+    // Work may go on behind, and handles from before the passes are as good as ever.
+    let third = first * second + x;
+    assert!(third.backward().unwrap().wrt(x).is_finite());
+}
+
+#[test]
+fn gradients_outlive_the_tape() {
+    let mut tape = Tape::new();
+    let (x, t) = (tape.var(3.0), tape.tensor([1.0, 2.0]));
+    let g = ((t * t).sum() * x).backward().unwrap();
+    tape.reset();
+    for k in 0..10 {
+        // Buffers are in use again.
+        let t = tape.tensor([f64::from(k), 7.0]);
+        let _ = (t * t).sum().backward().unwrap();
+        tape.reset();
+    }
+    drop(tape);
+    assert_eq!(g.wrt(x), 5.0);
+    assert_eq!(g.wrt(t), Tensor::from([6.0, 12.0]));
+}
+
+#[test]
+fn values_taken_out_are_never_changed() {
+    let mut tape = Tape::new();
+    let mut kept = Vec::new();
+    for k in 0..50 {
+        tape.reset();
+        let t = tape.tensor(Tensor::full([100], f64::from(k)));
+        let y = (t * 2.0 + 1.0).exp_m1().ln_1p();
+        let g = y.sum().backward().unwrap().wrt(t);
+        kept.push((y.value(), g, t.value()));
+    }
+    for (k, (y, g, t)) in kept.iter().enumerate() {
+        assert_relative_eq!(*y, Tensor::full([100], 2.0 * k as f64 + 1.0), max_relative = 1e-12);
+        assert_relative_eq!(*g, Tensor::full([100], 2.0), max_relative = 1e-12);
+        assert_eq!(*t, Tensor::full([100], k as f64));
+    }
+}
+
+#[test]
+fn third_derivative_of_x_exp_x() {
+    let tape = Tape::new();
+    let x = tape.var(0.5);
+    let mut y = x * x.exp();
+    for order in 1..=6 {
+        y = y.grad_recorded(&[x]).unwrap()[0].unwrap();
+        let expected = (0.5 + f64::from(order)) * 0.5f64.exp();
+        assert_relative_eq!(y.value(), expected, max_relative = 1e-13);
+    }
+    let t = tape.tensor([0.5, -1.0]);
+    let mut y = (t * t.exp()).sum();
+    for order in 1..=4 {
+        let d = y.grad_recorded(&[t]).unwrap()[0].unwrap();
+        let expected = t.value().map(|x| (x + f64::from(order)) * x.exp());
+        assert_relative_eq!(d.value(), expected, max_relative = 1e-13);
+        y = d.sum();
+    }
+}
+
+#[test]
+fn recorded_gradients_of_both_lanes() {
+    let tape = Tape::new();
+    let (x, t) = (tape.var(0.7), tape.tensor([0.3, -0.2]));
+    let loss = (t * x).sin().sum().to_scalar() * x + (t * t).sum().to_scalar();
+    let handles: [Handle; 2] = [x.into(), t.into()];
+    let recorded = loss.grad_recorded(&handles).unwrap();
+    let plain = loss.backward().unwrap();
+    let (Some(Handle::Scalar(dx)), Some(Handle::Tensor(dt))) = (recorded[0], recorded[1]) else {
+        panic!("a gradient is of the kind of its variable");
+    };
+    assert_relative_eq!(dx.value(), plain.wrt(x), epsilon = 1e-15);
+    assert_relative_eq!(dt.value(), plain.wrt(t), epsilon = 1e-15);
+    // A penalty on the gradient is differentiated like anything else:
+    // dx = sum(t cos(tx)) x + sum(sin(tx)).
+    let second = (dx * dx).backward().unwrap().wrt(x);
+    let (d, dd) = t.value().iter().fold((0.0, 0.0), |(d, dd), &t| {
+        let (s, c) = (t * 0.7f64).sin_cos();
+        (d + t * c * 0.7 + s, dd - t * t * s * 0.7 + 2.0 * t * c)
+    });
+    assert_relative_eq!(second, 2.0 * d * dd, epsilon = 1e-14);
+}
+
+#[test]
+fn vector_jacobian_products() {
+    let tape = Tape::new();
+    let (w, x) = (tape.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), tape.tensor([0.5, -1.0]));
+    let y = w.matmul(x);
+    let g = y.vjp([1.0, 10.0, 100.0]).unwrap();
+    assert_eq!(g.wrt(x), Tensor::from([531.0, 642.0]));
+    assert_eq!(g.wrt(w)[[2, 0]], 50.0);
+    let v = tape.tensor([1.0, 10.0, 100.0]);
+    let g = y.vjp_recorded(v, &[x]).unwrap()[0].unwrap();
+    assert_eq!(g.value(), Tensor::from([531.0, 642.0]));
+    // It is linear in the cotangent.
+    let back = g.sum().backward().unwrap();
+    assert_eq!(back.wrt(v), Tensor::from([3.0, 7.0, 11.0]));
+    let s = tape.var(2.0);
+    assert_eq!((s * s).vjp(3.0).unwrap().wrt(s), 12.0);
+}
+
+#[test]
+fn a_function_generic_over_float_is_differentiated_as_it_is() {
+    fn horner<T: num_traits::Float + num_traits::FloatConst>(x: T) -> T {
+        let mut sum = T::zero();
+        for k in (0..5).rev() {
+            sum = sum * x + T::from(k).unwrap_or_else(T::one);
+        }
+        let scaled = (sum / T::PI()).tanh() + x.powi(3).abs() - T::one() / x.max(T::epsilon());
+        if scaled > T::zero() { scaled.sqrt() } else { -(-scaled).sqrt() }
+    }
+    let tape = Tape::new();
+    for x in [0.3, 0.9, 2.5] {
+        let v = tape.var(x);
+        let y = horner(v);
+        assert_eq!(y.value(), horner(x));
+        let h = 1e-6;
+        let slope = (horner(x + h) - horner(x - h)) / (2.0 * h);
+        assert_relative_eq!(y.backward().unwrap().wrt(v), slope, max_relative = 1e-7);
+    }
+    let single = Tape::<f32>::default();
+    let v = single.var(0.9);
+    assert_eq!(horner(v).value(), horner(0.9f32));
+}
