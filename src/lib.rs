@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+/// The chain rule: backward passes, derivatives of closures ([`functional`](autograd::functional)),
+/// gradient checking ([`check`](autograd::check)).
 pub use autograd;
+/// Parameters, optimisers, schedules.
 pub use optim;
+/// Recording: tapes, handles, tensors, rules, operations.
 pub use tape;
 
 /// Everything that a program with a loss and an optimiser needs, and what it takes to write an

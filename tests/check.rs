@@ -163,8 +163,11 @@ fn a_constant_second_derivative_fails_at_second_order_alone() {
         let report = fails(check.clone().order(2).run(|x: TensorVar| x.apply(Constant), &x));
         assert!(report.failures().all(|e| e.comparison == Comparison::Second));
         assert!(check.run(|x: Var| x.apply(Constant), 0.7_f64).is_ok());
-        let report = fails(check.order(2).run(|x: Var| x.apply(Constant), 0.7_f64));
+        let report = fails(check.clone().order(2).run(|x: Var| x.apply(Constant), 0.7_f64));
         assert!(report.failures().all(|e| e.comparison == Comparison::Second));
+        assert!(report.to_string().contains("does a derivative use a constant"), "{report}");
+        let report = fails(check.order(2).run(|x: Var| x.apply(WrongSign), 0.7_f64));
+        assert!(!report.to_string().contains("does a derivative use a constant"), "{report}");
     }
 }
 

@@ -262,6 +262,13 @@ mod arithmetic {
     }
 
     #[test]
+    fn data_on_both_sides() {
+        let data = numbers([2, 3], 0.5, 2.0);
+        let f = |x: TensorVar| &data / x + x * &data - &data * (x - &data).exp();
+        assert_gradients!(f, numbers([3], 0.5, 2.0));
+    }
+
+    #[test]
     fn scalars_and_tensors_in_one_expression() {
         let f = |(x, t): (Var, TensorVar)| {
             let inner = (x * t + t / x - x).exp().sum().to_scalar();

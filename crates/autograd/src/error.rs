@@ -5,7 +5,7 @@ use std::panic::Location;
 use tape::Shape;
 
 /// Why there is no gradient.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The gradient of a tensor of several elements was asked for.
@@ -52,4 +52,12 @@ pub enum Error {
         /// The line that asked.
         location: &'static Location<'static>,
     },
+}
+
+/// The same as `Display`: a `main` or an `unwrap` prints the error by `Debug`, and there one wants to read
+/// the advice.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }

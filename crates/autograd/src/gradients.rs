@@ -83,6 +83,10 @@ mod sealed {
 }
 
 /// What one may differentiate by: [`Var`] and [`TensorVar`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no variable to differentiate by",
+    note = "ask for one `Var` or `TensorVar` at a time: `xs.map(|x| g.wrt(x))`"
+)]
 pub trait Variable<E: Real>: Copy + sealed::Sealed {
     /// The type of its gradient: a number or a tensor.
     type Gradient;

@@ -137,6 +137,10 @@ pub trait Elementary:
     ///
     /// The derivative goes to the chosen branch alone; nothing goes to the other one, to `a` or to
     /// `b`. A NaN in `a` or `b` chooses `y`.
+    ///
+    /// Both branches are computed. The one that is not chosen receives the cotangent 0, and inside
+    /// of it `0 * inf` is NaN: `select_gt(x, 0, x.sqrt(), 0)` has the gradient NaN at `x = 0`. So keep
+    /// the argument in its domain as well: `select_gt(x, 0, select_gt(x, 0, x, 1).sqrt(), 0)`.
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self;
     /// The same value, cut off from what it depends on.
     fn stop_gradient(self) -> Self;

@@ -7,6 +7,7 @@
 //! arena is held while one runs, a [`Recording`] keeps the arena alive, and after each rule it
 //! checks that the recording is still the same.
 
+use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -349,11 +350,39 @@ impl<E: Real> Recording<E> {
                 for (k, cotangent) in made.into_iter().enumerate() {
                     if let (Some(cotangent), true) = (cotangent, needed[k]) {
                         let reference = input_vars[k];
+                        self.check_cotangent(op.name(), k, cotangent, reference, location);
                         sink(NodeId::Tensor(inputs[k]), fit(cotangent, reference, reference));
                     }
                 }
             }
         }
+    }
+
+    /// Panics, naming the operation, unless a cotangent that its vjp has made can be summed to the
+    /// shape of the input.
+    fn check_cotangent(
+        &self,
+        name: &str,
+        k: usize,
+        cotangent: TensorVar<E>,
+        input: TensorVar<E>,
+        location: &Location<'_>,
+    ) {
+        if cotangent.tag == NO_TAPE {
+            return;
+        }
+        assert!(
+            self.tensor_id(cotangent).is_some(),
+            "{name}: its vjp gives input {k} a cotangent that is not on the tape of the operation \
+             (recorded at {location})"
+        );
+        let (own, target) = (cotangent.shape(), input.shape());
+        let fits = own.broadcast(&target).is_some_and(|common| common == own || common == target);
+        assert!(
+            fits,
+            "{name}: its vjp gives input {k} of shape {target} a cotangent of shape {own} (recorded \
+             at {location})"
+        );
     }
 
     /// Panics if the tape was reset or dropped since the sweep began.

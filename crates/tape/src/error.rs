@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::Shape;
 
 /// A mistake in the arguments of an operation, with the line that made it.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Shapes that an operation cannot take.
@@ -31,6 +31,14 @@ pub enum Error {
         /// The line that recorded the operation.
         location: &'static Location<'static>,
     },
+}
+
+/// The same as `Display`: a `main` or an `unwrap` prints the error by `Debug`, and there one wants to read
+/// the message.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 fn shapes_text(shapes: &[Shape]) -> String {

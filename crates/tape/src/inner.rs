@@ -19,6 +19,9 @@ pub struct Label {
     pub store: u64,
     /// Which entry of the store.
     pub key: u64,
+    /// Which value of the entry: a store that counts its writes can tell the gradient at a value that
+    /// it no longer has.
+    pub version: u64,
 }
 
 /// How a tensor node came about.
@@ -218,7 +221,12 @@ impl<E: Real> Inner<E> {
             return;
         }
         match registry::is_live::<E>(tag) {
-            true => panic!("the operands of one operation belong to two different tapes"),
+            true => panic!(
+                "the operands of one operation belong to two different tapes ({} and {tag}). \
+                 Functions of closures record on a tape of their own: capture numbers there, not \
+                 handles",
+                self.tag_now.get()
+            ),
             // Says which handle is stale and why.
             false => drop(registry::find::<E>(tag)),
         }

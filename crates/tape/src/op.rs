@@ -110,27 +110,48 @@ pub trait Op<E: Real>: Any {
 /// Where [`Op::forward`] puts its results.
 #[derive(Debug)]
 pub struct Outputs<E: Real> {
+    /// The operation, for messages.
+    name: &'static str,
     shapes: Shapes,
     tensors: SmallVec<[Option<Tensor<E>>; 1]>,
     residuals: SmallVec<[Tensor<E>; 1]>,
 }
 
 impl<E: Real> Outputs<E> {
-    pub(crate) fn new(shapes: Shapes) -> Self {
+    pub(crate) fn new(name: &'static str, shapes: Shapes) -> Self {
         let tensors = smallvec![None; shapes.len()];
-        Outputs { shapes, tensors, residuals: SmallVec::new() }
+        Outputs { name, shapes, tensors, residuals: SmallVec::new() }
     }
 
     /// The shape of output `k`.
+    ///
+    /// # Panics
+    /// If [`Op::infer`] has not announced it.
+    #[track_caller]
     pub fn shape(&self, k: usize) -> &Shape {
-        &self.shapes[k]
+        self.announced(k)
     }
 
     /// The buffer of output `k`, in row-major order, to be filled; what it holds at first is
     /// unspecified.
+    ///
+    /// # Panics
+    /// If [`Op::infer`] has not announced it.
+    #[track_caller]
     pub fn buffer(&mut self, k: usize) -> &mut [E] {
-        let shape = self.shapes[k].clone();
+        let shape = self.announced(k).clone();
         filled_later(self.tensors[k].insert(recycled(shape)))
+    }
+
+    #[track_caller]
+    fn announced(&self, k: usize) -> &Shape {
+        let count = self.shapes.len();
+        assert!(
+            k < count,
+            "{}: forward makes output {k}, where infer has announced {count}",
+            self.name
+        );
+        &self.shapes[k]
     }
 
     /// The buffers of all outputs at once; as [`buffer`](Self::buffer).
@@ -147,10 +168,11 @@ impl<E: Real> Outputs<E> {
     /// If its shape is not the one that [`Op::infer`] has announced.
     #[track_caller]
     pub fn set(&mut self, k: usize, tensor: Tensor<E>) {
+        let announced = self.announced(k);
         assert!(
-            *tensor.shape() == self.shapes[k],
-            "output {k} has the shape {}, not {}",
-            self.shapes[k],
+            tensor.shape() == announced,
+            "{}: forward gives output {k} the shape {}, where infer has announced {announced}",
+            self.name,
             tensor.shape()
         );
         self.tensors[k] = Some(tensor);
@@ -161,15 +183,18 @@ impl<E: Real> Outputs<E> {
         self.residuals.push(residual);
     }
 
+    /// The outputs and the residuals.
     #[allow(clippy::type_complexity)]
-    pub(crate) fn finish(
-        self,
-        name: &'static str,
-    ) -> (SmallVec<[Tensor<E>; 1]>, SmallVec<[Tensor<E>; 1]>) {
-        let tensors = self.tensors.into_iter().enumerate();
-        let tensors = tensors
-            .map(|(k, t)| t.unwrap_or_else(|| panic!("{name}: forward has not made output {k}")))
-            .collect();
+    #[track_caller]
+    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 1]>, SmallVec<[Tensor<E>; 1]>) {
+        // A loop and not `map`: a closure would lose the caller's line.
+        let mut tensors = SmallVec::new();
+        for (k, tensor) in self.tensors.into_iter().enumerate() {
+            match tensor {
+                Some(tensor) => tensors.push(tensor),
+                None => panic!("{}: forward has not made output {k}", self.name),
+            }
+        }
         (tensors, self.residuals)
     }
 }

@@ -129,8 +129,9 @@ fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
     });
     let Some(inner) = found else {
         panic!(
-            "a handle whose tape was reset or dropped, or that belongs to another thread, or that \
-             was made in a backward pass which has ended"
+            "a stale handle (of tape {tag}): its tape was reset or dropped, or belongs to another \
+             thread, or the handle was made in a backward pass which has ended. Make handles, and \
+             bind parameters, after reset(); keep numbers by value() or item()"
         )
     };
     // SAFETY: as in `find`.

@@ -44,7 +44,8 @@ use crate::{Elementary, Real, TensorVar, Var};
 /// ```
 ///
 /// Parameters of the rule are its fields: they are constants. What is to be differentiated is an
-/// operand, not a field.
+/// operand, not a field. There is no `if` on a value, because a rule sees values of many kinds; a
+/// branch is [`select_gt`](Elementary::select_gt). Constants are `T::lit(2.0)`.
 pub trait Unary: 'static {
     /// The name in messages.
     const NAME: &'static str;

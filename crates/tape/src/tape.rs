@@ -68,6 +68,16 @@ impl<E: Real> Tape<E> {
         vars
     }
 
+    /// New independent scalars, as many as there are values.
+    #[track_caller]
+    pub fn vars_from(&self, values: &[E]) -> Vec<Var<E>> {
+        let mut vars = Vec::with_capacity(values.len());
+        for &value in values {
+            vars.push(self.var(value));
+        }
+        vars
+    }
+
     /// A new independent tensor. It shares the buffer of `value`.
     #[track_caller]
     pub fn tensor(&self, value: impl Into<Tensor<E>>) -> TensorVar<E> {
@@ -93,6 +103,9 @@ impl<E: Real> Tape<E> {
     }
 
     /// Forgets the recording and keeps its memory for the next one. All handles become stale.
+    ///
+    /// A training loop begins each step with it. Without it everything works as well, but the
+    /// recording grows, and the memory with it.
     pub fn reset(&mut self) {
         self.inner.retire();
         recycle::tape_reset::<E>();

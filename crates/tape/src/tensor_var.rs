@@ -434,11 +434,11 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         Ok(out_shapes) => out_shapes,
         Err(misfit) => return Err(misfit.into_error(name, &shapes)),
     };
-    let mut outputs = Outputs::new(out_shapes);
+    let mut outputs = Outputs::new(name, out_shapes);
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
     }
-    let (tensors, residuals) = outputs.finish(name);
+    let (tensors, residuals) = outputs.finish();
     drop(shapes);
     let location = Location::caller();
     // The operation was the user's code: the tape is looked up again, and so are the inputs.

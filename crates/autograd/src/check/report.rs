@@ -132,6 +132,27 @@ impl Report {
         self.entries.iter().map(|entry| entry.error).fold(0.0, f64::max)
     }
 
+    /// What the pattern of the failures says about where to look.
+    fn hint(&self) -> Option<&'static str> {
+        let differs = |comparison: Comparison| {
+            let of = self.entries.iter().filter(move |entry| entry.comparison == comparison);
+            of.into_iter().any(|entry| entry.status == Status::Differs)
+        };
+        match (differs(Comparison::First), differs(Comparison::Second)) {
+            (true, false) if self.entries.iter().any(|e| e.comparison == Comparison::Second) => {
+                Some(
+                    "the hessian was compared with differences of the gradient that is wrong, so its \
+                 agreement says nothing",
+                )
+            }
+            (false, true) => Some(
+                "the gradient is right and the hessian is wrong: does a derivative use a constant \
+                 (value(), a literal) where it depends on the arguments?",
+            ),
+            _ => None,
+        }
+    }
+
     /// The entries, worst first.
     fn by_badness(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
@@ -208,9 +229,12 @@ impl fmt::Display for Report {
                 entry.status
             )?;
         }
-        match all.saturating_sub(ROWS) {
-            0 => Ok(()),
-            more => writeln!(f, "and {more} more, none worse"),
+        if all > ROWS {
+            writeln!(f, "and {} more, none worse", all - ROWS)?;
+        }
+        match self.hint() {
+            Some(hint) => writeln!(f, "note: {hint}"),
+            None => Ok(()),
         }
     }
 }

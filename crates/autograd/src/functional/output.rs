@@ -16,6 +16,11 @@ use sealed::Sealed;
 /// a product with a cotangent are there for all.
 ///
 /// Sealed.
+#[diagnostic::on_unimplemented(
+    message = "a closure to differentiate must return recorded numbers or tensors, not `{Self}`",
+    note = "it is called with a `Var` or a `TensorVar`: make a function of numbers generic over \
+            `T: Elementary` or `T: num_traits::Float`"
+)]
 pub trait Output<E: Real>: Sealed {
     /// The result as numbers, and the structure of its tangents and cotangents.
     type Value;

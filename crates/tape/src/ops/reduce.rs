@@ -198,7 +198,9 @@ impl<E: Real> TensorVar<E> {
         match AxisSet::new(&shape, &axes.into_axes()) {
             Ok(axes) => Over { axes, keep },
             Err(axis) => {
-                let detail = format!("axis {axis} does not exist or stands twice");
+                let what =
+                    if shape.axis(axis).is_some() { "stands twice" } else { "does not exist" };
+                let detail = format!("axis {axis} {what}");
                 panic!("{}", Error::shape(name, &[&shape], detail))
             }
         }

@@ -1,4 +1,4 @@
-//! Operators of [`TensorVar`], with tensors, scalars and numbers on both sides.
+//! Operators of [`TensorVar`], with tensors, scalars, numbers and data (`&Tensor`) on both sides.
 
 use std::iter::Sum;
 use std::ops::{
@@ -7,7 +7,7 @@ use std::ops::{
 
 use super::TensorVar;
 use crate::primitive::Primitive;
-use crate::{Real, Var};
+use crate::{Real, Tensor, Var};
 
 macro_rules! operators {
     ($($op:ident $method:ident $assign:ident $assign_method:ident $sign:tt;)*) => { $(
@@ -52,6 +52,20 @@ macro_rules! operators {
             #[track_caller]
             fn $assign_method(&mut self, other: TensorVar<E>) {
                 *self = *self $sign other;
+            }
+        }
+        impl<E: Real> $op<&Tensor<E>> for TensorVar<E> {
+            type Output = TensorVar<E>;
+            #[track_caller]
+            fn $method(self, data: &Tensor<E>) -> TensorVar<E> {
+                self $sign self.constant_like(data)
+            }
+        }
+        impl<E: Real> $op<TensorVar<E>> for &Tensor<E> {
+            type Output = TensorVar<E>;
+            #[track_caller]
+            fn $method(self, x: TensorVar<E>) -> TensorVar<E> {
+                x.constant_like(self) $sign x
             }
         }
         operators!(@left $op $method $sign f32);
