@@ -12,29 +12,37 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: usize) {
     // At the end of a thread the counter may be gone.
     let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+    let _ = BYTES.try_with(|n| n.set(n.get() + bytes as isize));
+}
+
+fn freed(bytes: usize) {
+    let _ = BYTES.try_with(|n| n.set(n.get() - bytes as isize));
 }
 
 // SAFETY: every method hands its arguments to the system's allocator unchanged and returns what that
 // returns; the counter is apart from the memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller keeps the contract of this method, which is the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        freed(layout.size());
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        freed(layout.size());
+        count(size);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -136,4 +144,25 @@ fn a_step_of_a_small_network() {
 #[test]
 fn a_step_with_a_loss_of_ones_own() {
     assert_eq!(mlp_step(|x, y| (x - y).apply(Huber { delta: 1.0 }).mean()), [0; 10]);
+}
+
+#[test]
+fn data_that_comes_and_goes_does_not_pile_up() {
+    // Each step brings a tensor of its own; what is freed with the tape must be freed.
+    let w = Tensor::full([1000], 0.5);
+    let mut tape = Tape::new();
+    let mut step = |k: usize| {
+        tape.reset();
+        let x = Tensor::full([1000], k as f64);
+        let (x, w) = (tape.constant(x), tape.tensor(&w));
+        (x * w).sum().backward().expect("live").wrt(w).as_slice()[0]
+    };
+    for k in 0..20 {
+        assert_eq!(step(k), k as f64);
+    }
+    let before = BYTES.get();
+    for k in 0..100 {
+        step(k);
+    }
+    assert!(BYTES.get() - before < 50_000, "{} bytes more than before", BYTES.get() - before);
 }

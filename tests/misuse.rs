@@ -190,3 +190,69 @@ fn locations_of_scalars_are_kept_when_asked_for() {
     let quiet = Tape::new();
     assert_eq!(quiet.location(quiet.var(1.0)), None);
 }
+
+#[test]
+fn shapes_that_are_too_large() {
+    let tape = Tape::new();
+    let t = tape.tensor([1.0, 2.0]);
+    assert!(t.try_reshape([usize::MAX, 2]).is_err());
+    assert!(Tensor::try_new([usize::MAX, 2], vec![1.0]).is_err());
+    assert_eq!(Tensor::<f64>::try_new([usize::MAX, 2, 0], vec![]).map(|t| t.len()).ok(), Some(0));
+    assert_eq!(Tensor::<f64>::zeros([0, usize::MAX, 2]).shape().strides().len(), 3);
+    assert!(panic_message(|| t.reshape([1; 40])).contains("at most 32 axes, not 40"));
+    misuse!(Tensor::<f64>::zeros([usize::MAX, 2]), "does not fit");
+}
+
+/// An operation that makes a mistake of the given kind.
+struct Bad(u8);
+
+impl<E: Real> Op<E> for Bad {
+    fn name(&self) -> &'static str {
+        "bad"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        match self.0 {
+            0 => Ok(Shapes::new()),
+            _ => Ok(smallvec![inputs[0].clone()]),
+        }
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        match self.0 {
+            1 => {}
+            2 => outputs.set(0, Tensor::zeros([7])),
+            3 => outputs.set(1, inputs[0].clone()),
+            _ => outputs.set(0, inputs[0].clone()),
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        match self.0 {
+            4 => Cotangents::new(),
+            5 => smallvec![Some(call.constant(Tensor::zeros([7])))],
+            _ => smallvec![Some(call.cotangent())],
+        }
+    }
+}
+
+#[test]
+fn operations_that_break_their_contract_are_named() {
+    let tape = Tape::new();
+    let t = tape.tensor([1.0, 2.0]);
+    misuse!(t.apply_op(Bad(0)), "bad", "no outputs");
+    misuse!(t.apply_op(Bad(1)), "bad", "has not made output 0");
+    assert!(
+        panic_message(|| t.apply_op(Bad(2))).contains("bad: forward gives output 0 the shape [7]")
+    );
+    assert!(panic_message(|| t.apply_op(Bad(3))).contains("bad: forward makes output 1"));
+    misuse!(apply_op::<f64, _>(Bad(6), &[]), "bad", "needs an input");
+    for (kind, part) in
+        [(4, "0 cotangents for 1 inputs"), (5, "of shape [2] a cotangent of shape [7]")]
+    {
+        let line = line!() + 1;
+        let y = t.apply_op(Bad(kind)).sum();
+        let message = panic_message(|| y.backward());
+        let place = format!("misuse.rs:{line}:");
+        assert!(message.contains(part) && message.contains(&place), "{message}");
+    }
+    assert!(t.apply_op(Bad(6)).sum().backward().is_ok());
+}

@@ -1,13 +1,16 @@
 //! Optimisers against recurrences written out by hand, and the promises of a step.
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use approx::assert_relative_eq;
+use common::panic_at;
 use wengert::autograd::{Differentiate, Gradients};
 use wengert::optim::transforms::*;
 use wengert::optim::*;
-use wengert::tape::{Label, Real, Tape, Tensor, TensorVar};
+use wengert::tape::{Real, Tape, Tensor};
 
 const STEPS: usize = 20;
 
@@ -124,11 +127,12 @@ fn a_centered_variance_below_zero_is_zero() {
     // With a constant gradient the variance is 0, and rounding puts it below now and then.
     let mut params = Params::new();
     let key = params.insert("x", Tensor::full([100], 0.0));
-    let tape = Tape::new();
-    let slopes = tape.constant(Tensor::linspace(0.1, 10.0, 100));
-    let g = (params.bind(&tape)[key] * slopes).sum().backward().unwrap();
+    let mut tape = Tape::new();
     let mut opt = RmsProp::new(0.1).alpha(0.1).centered(true);
     for _ in 0..100 {
+        tape.reset();
+        let slopes = tape.constant(Tensor::linspace(0.1, 10.0, 100));
+        let g = (params.bind(&tape)[key] * slopes).sum().backward().unwrap();
         opt.step(&mut params, &g).unwrap();
     }
     assert!(params.get(key).iter().all(|x| x.is_finite()));
@@ -357,6 +361,100 @@ fn schedules() {
     assert_follows(opt, 0.0, |t, x, g, _| x - 0.1 * 0.5f64.powi(t as i32 - 1) * g);
 }
 
+#[track_caller]
+fn assert_refused<R>(f: impl FnOnce() -> R, expected: &str) {
+    let at = std::panic::Location::caller().line();
+    let (message, file, line) = panic_at(f);
+    assert!(message.contains(expected), "{message}");
+    assert_eq!((file.as_str(), line), (file!(), at), "{message}");
+}
+
+#[test]
+fn learning_rates_are_finite_and_not_negative() {
+    for bad in [f64::NAN, f64::INFINITY, -0.1] {
+        let what = "the learning rate";
+        assert_refused(|| Sgd::<f64>::new(bad), what);
+        assert_refused(|| Momentum::<f64>::new(bad), what);
+        assert_refused(|| Nesterov::<f64>::new(bad), what);
+        assert_refused(|| Adagrad::<f64>::new(bad), what);
+        assert_refused(|| RmsProp::<f64>::new(bad), what);
+        assert_refused(|| Adadelta::<f64>::new(bad), what);
+        assert_refused(|| Adam::<f64>::new(bad), what);
+        assert_refused(|| AdamW::<f64>::new(bad), what);
+        assert_refused(|| ScaleBySchedule::new(bad), what);
+        assert_refused(|| Schedule::constant(bad), what);
+        assert_refused(|| Schedule::from(bad), what);
+        assert_refused(|| Schedule::warm_up(5, bad), what);
+        assert_refused(|| Schedule::step_decay(bad, 0.5, 1), what);
+        assert_refused(|| Schedule::exponential(bad, 0.5), what);
+        assert_refused(|| Schedule::cosine(bad, 0.0, 10), what);
+        assert_refused(|| Schedule::cosine(0.1, bad, 10), what);
+        assert_refused(|| Schedule::step_decay(0.1, bad, 1), "the factor");
+        assert_refused(|| Schedule::exponential(0.1, bad), "the factor");
+    }
+    assert_refused(|| Schedule::step_decay(0.1, 0.5, 0), "every 0 steps");
+    assert_refused(|| Scale::new(f64::NAN), "the factor NaN");
+    // Ascent, and no step at all, are not mistakes.
+    assert_follows(Chain::new().then(Scale::new(-0.01)), 0.0, |_, x, g, _| x + 0.01 * g);
+    assert_follows(Sgd::new(0.0), 0.0, |_, x, _, _| x);
+}
+
+#[test]
+fn settings_out_of_range_are_refused_where_they_are_made() {
+    for bad in [f64::NAN, 1.0, 1.5, -0.1] {
+        assert_refused(|| Adam::<f64>::new(0.1).betas(bad, 0.9), "beta1");
+        assert_refused(|| AdamW::<f64>::new(0.1).betas(0.9, bad), "beta2");
+        assert_refused(|| Momentum::<f64>::new(0.1).momentum(bad), "momentum");
+        assert_refused(|| Momentum::<f64>::new(0.1).averaging().momentum(bad), "momentum");
+        assert_refused(|| Nesterov::<f64>::new(0.1).momentum(bad), "momentum");
+        assert_refused(|| RmsProp::<f64>::new(0.1).momentum(bad), "momentum");
+        assert_refused(|| RmsProp::<f64>::new(0.1).alpha(bad), "alpha");
+        assert_refused(|| Adadelta::<f64>::new(0.1).rho(bad), "rho");
+    }
+    for bad in [f64::NAN, f64::INFINITY, -0.1] {
+        assert_refused(|| Adam::<f64>::new(0.1).epsilon(bad), "epsilon");
+        assert_refused(|| RmsProp::<f64>::new(0.1).epsilon(bad), "epsilon");
+        assert_refused(|| Adadelta::<f64>::new(0.1).epsilon(bad), "epsilon");
+        assert_refused(|| Adagrad::<f64>::new(0.1).epsilon(bad), "epsilon");
+        assert_refused(|| Adagrad::<f64>::new(0.1).initial_accumulator(bad), "initial sum");
+        assert_refused(|| AdamW::<f64>::new(0.1).weight_decay(bad), "weight decay");
+        assert_refused(|| Sgd::<f64>::new(0.1).weight_decay(bad), "weight decay");
+        assert_refused(|| Sgd::<f64>::new(0.1).l1(bad), "the rate of the penalty");
+    }
+    for bad in [f64::NAN, -0.1] {
+        assert_refused(|| Sgd::<f64>::new(0.1).clip_value(bad), "the limit");
+        assert_refused(|| Sgd::<f64>::new(0.1).clip_norm(bad), "the limit");
+        assert_refused(|| Sgd::<f64>::new(0.1).clip_global_norm(bad), "the limit");
+    }
+    let unbounded = Sgd::new(0.1).clip_norm(f64::INFINITY);
+    assert_follows(unbounded, 0.0, |_, x, g, _| x - 0.1 * g);
+}
+
+#[test]
+fn a_rate_that_overflows_on_the_way_is_refused_before_anything_moves() {
+    let mut params = Params::new();
+    let key = params.insert("x", Tensor::from(START));
+    let mut opt = Momentum::new(Schedule::exponential(1.0, 1e200));
+    let g = gradients(&params, key, &A, &C);
+    opt.step(&mut params, &g).unwrap();
+    let g = gradients(&params, key, &[0.0; 4], &C);
+    opt.step(&mut params, &g).unwrap();
+    let before = params.get(key).to_vec();
+    let g = gradients(&params, key, &[0.0; 4], &C);
+    let error = opt.step(&mut params, &g).unwrap_err();
+    assert!(matches!(error, Error::Rate { step: 2, rate: f64::INFINITY, .. }), "{error}");
+    assert!(error.to_string().contains("tests/optim.rs"), "{error}");
+    assert_eq!((params.get(key).to_vec(), opt.steps()), (before, 2));
+
+    // What is a number for `f64` need not be one for the parameters.
+    let mut params = Params::new();
+    let key = params.insert("x", [1.0f32]);
+    let g = gradients(&params, key, &[1.0], &[0.0]);
+    let error = Sgd::new(1e300).step(&mut params, &g).unwrap_err();
+    assert!(matches!(error, Error::Rate { step: 0, .. }), "{error}");
+    assert_eq!(params.get(key).item(), 1.0);
+}
+
 /// Whether two lists are equal bit by bit.
 fn same_bits(a: &[f64], b: &[f64]) -> bool {
     let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -419,23 +517,6 @@ fn a_sum_of_gradients_that_overflows_is_refused() {
 }
 
 #[test]
-fn stores_on_one_tape_do_not_mix() {
-    let mut ours = Params::new();
-    let mut theirs = Params::new();
-    let a = ours.insert("a", [1.0, 2.0]);
-    let b = theirs.insert("b", [10.0, 20.0]);
-    assert_eq!(a, b, "the keys are the same, so only the stores tell them apart");
-    let tape = Tape::new();
-    let (p, q) = (ours.bind(&tape), theirs.bind(&tape));
-    let gradients = (p[a] * q[b]).sum().backward().unwrap();
-    Sgd::new(0.1).step(&mut ours, &gradients).unwrap();
-    assert_eq!(ours.get(a), &Tensor::from([0.0, 0.0]));
-    assert_eq!(theirs.get(b), &Tensor::from([10.0, 20.0]));
-    Sgd::new(0.5).step(&mut theirs, &gradients).unwrap();
-    assert_eq!(theirs.get(b), &Tensor::from([9.5, 19.0]));
-}
-
-#[test]
 fn one_optimizer_keeps_the_states_of_two_stores_apart() {
     let mut opt = Adam::new(0.1);
     let mut alone = Adam::new(0.1);
@@ -454,71 +535,6 @@ fn one_optimizer_keeps_the_states_of_two_stores_apart() {
         alone.step(&mut lonely, &g).unwrap();
     }
     assert_eq!(second.get(x), lonely.get(x));
-}
-
-#[test]
-fn two_binds_of_a_parameter_add_up() {
-    let mut params = Params::new();
-    let w = params.insert("w", [1.0, 1.0]);
-    let v = params.insert("v", [1.0, 1.0]);
-    let tape = Tape::new();
-    let [p, q, r] = [(); 3].map(|()| params.bind(&tape));
-    let weighted = |x: TensorVar, by: [f64; 2]| (x * tape.constant(by)).sum();
-    let loss = weighted(p[w], [1.0, 2.0])
-        + weighted(q[w], [10.0, 20.0])
-        + weighted(q[v], [3.0, 4.0])
-        + weighted(r[w], [100.0, 200.0]);
-    let gradients = loss.backward().unwrap();
-    let mut opt = Sgd::new(1.0);
-    opt.step(&mut params, &gradients).unwrap();
-    assert_eq!(params.get(w), &Tensor::from([-110.0, -221.0]));
-    assert_eq!(params.get(v), &Tensor::from([-2.0, -3.0]));
-    // Sums of one step do not reach the next, and statistics see them.
-    opt = opt.clip_global_norm(1.0);
-    params.set(w, [0.0, 0.0]);
-    params.set(v, [0.0, 0.0]);
-    opt.step(&mut params, &gradients).unwrap();
-    let norm = (111.0f64 * 111.0 + 222.0 * 222.0 + 25.0).sqrt();
-    let all = [params.get(w).to_vec(), params.get(v).to_vec()].concat();
-    let expected = [111.0, 222.0, 3.0, 4.0].map(|g| -g / norm);
-    assert_relative_eq!(all[..], expected[..], max_relative = 1e-14);
-}
-
-#[test]
-fn no_gradient_is_an_error_and_says_where() {
-    let mut params = Params::new();
-    let x = params.insert("x", [1.0]);
-    let mut stranger = Params::new();
-    stranger.insert("x", [1.0]);
-    let tape = Tape::new();
-    let gradients = params.bind(&tape)[x].sum().backward().unwrap();
-    let mut opt = Adam::new(0.1);
-    let error = opt.step(&mut stranger, &gradients).unwrap_err();
-    assert!(matches!(error, Error::NoGradients { .. }));
-    assert!(error.to_string().contains("tests/optim.rs"), "{error}");
-    assert_eq!(opt.steps(), 0);
-
-    // A parameter that was removed takes no gradient, not even by a later one in its place.
-    let mut emptied = params.clone();
-    let gradients = emptied.bind(&tape)[x].sum().backward().unwrap();
-    assert!(emptied.remove(x).is_some());
-    emptied.insert("y", [5.0]);
-    let error = opt.step(&mut emptied, &gradients).unwrap_err();
-    assert!(matches!(error, Error::NoGradients { .. }));
-}
-
-#[test]
-fn a_gradient_of_another_shape_is_an_error() {
-    let mut params = Params::new();
-    let x = params.insert("x", [1.0, 2.0]);
-    let tape = Tape::new();
-    let store = params.id();
-    let recorded = params.bind(&tape)[x].sum().backward().unwrap();
-    let Label { key, .. } = recorded.labelled().next().unwrap().0;
-    let forged = tape.labelled(Label { store, key }, [1.0, 2.0, 3.0]);
-    let error = Sgd::new(0.1).step(&mut params, &forged.sum().backward().unwrap()).unwrap_err();
-    assert!(matches!(error, Error::Shape { .. }));
-    assert!(error.to_string().contains("\"x\""));
 }
 
 #[test]
@@ -542,62 +558,6 @@ fn a_parameter_without_a_gradient_is_left_alone() {
 }
 
 #[test]
-fn a_clone_is_a_store_of_its_own() {
-    let mut params = Params::new();
-    let x = params.insert("x", [1.0, 2.0]);
-    let mut copy = params.clone();
-    assert_ne!(params.id(), copy.id());
-    let tape = Tape::new();
-    let gradients = params.bind(&tape)[x].sum().backward().unwrap();
-    let refused = Sgd::new(0.5).step(&mut copy, &gradients);
-    assert!(matches!(refused, Err(Error::NoGradients { .. })));
-    Sgd::new(0.5).step(&mut params, &gradients).unwrap();
-    assert_eq!(params.get(x), &Tensor::from([0.5, 1.5]));
-    assert_eq!(copy.get(x), &Tensor::from([1.0, 2.0]));
-}
-
-#[test]
-fn a_pending_value_keeps_the_parameters_it_was_recorded_with() {
-    let mut params = Params::new();
-    let w = params.insert("w", [1.0, 2.0]);
-    let mut opt = Momentum::new(0.5);
-    let mut tape = Tape::new();
-    for _ in 0..5 {
-        tape.reset();
-        let old = params.get(w).to_vec();
-        let p = params.bind(&tape);
-        let pending = p[w] * 2.0;
-        let gradients = (p[w] * p[w]).sum().backward().unwrap();
-        // The second step finds a recording that holds the spare buffer.
-        opt.step(&mut params, &gradients).unwrap();
-        opt.step(&mut params, &gradients).unwrap();
-        let again = params.bind(&tape);
-        let between = params.get(w).to_vec();
-        let pending_again = again[w] * 2.0;
-        opt.step(&mut params, &gradients).unwrap();
-        assert_ne!(params.get(w).to_vec(), old);
-        assert_eq!(pending.value().to_vec(), [2.0 * old[0], 2.0 * old[1]]);
-        assert_eq!(p[w].value().to_vec(), old);
-        let expected = [2.0 * between[0], 2.0 * between[1]];
-        assert_eq!(pending_again.value().to_vec(), expected);
-    }
-}
-
-#[test]
-fn a_store_that_owns_its_buffer_writes_in_place() {
-    let mut params = Params::new();
-    let w = params.insert("w", [1.0, 2.0]);
-    let gradients = {
-        let tape = Tape::new();
-        params.bind(&tape)[w].sum().backward().unwrap()
-    };
-    let before = params.get(w).as_slice().as_ptr();
-    Sgd::new(0.5).step(&mut params, &gradients).unwrap();
-    assert_eq!(params.get(w).as_slice().as_ptr(), before);
-    assert_eq!(params.get(w), &Tensor::from([0.5, 1.5]));
-}
-
-#[test]
 fn a_finite_gradient_may_overflow_a_parameter() {
     let mut params = Params::new();
     let w = params.insert("w", [-1e308]);
@@ -605,49 +565,6 @@ fn a_finite_gradient_may_overflow_a_parameter() {
     let gradients = (params.bind(&tape)[w] * 1e308).sum().backward().unwrap();
     Sgd::new(10.0).step(&mut params, &gradients).unwrap();
     assert_eq!(params.get(w).item(), f64::NEG_INFINITY);
-}
-
-#[test]
-fn the_store() {
-    let mut params = Params::new();
-    let a = params.insert("a", [1.0, 2.0]);
-    let b = params.insert_in("bias", "b", Tensor::zeros([3]));
-    let c = params.insert("c", Tensor::scalar(1.0));
-    assert_eq!((params.len(), params.elements()), (3, 6));
-    assert_eq!((params.key("b"), params.key("z")), (Some(b), None));
-    assert_eq!((params.name(b), params.group(b)), ("b", "bias"));
-    assert_eq!(params.group(a), DEFAULT_GROUP);
-    assert_eq!(params.remove(b), Some(Tensor::zeros([3])));
-    assert_eq!(params.remove(b), None);
-    // A slot map uses the place of `b` again; the order is that of insertion all the same.
-    let d = params.insert("b", [4.0]);
-    let listed: Vec<_> = params.iter().map(|(key, name, _)| (key, name)).collect();
-    assert_eq!(listed, [(a, "a"), (c, "c"), (d, "b")]);
-
-    let error = params.try_insert("a", [0.0]).unwrap_err();
-    assert!(matches!(error, Error::DuplicateName { ref name, .. } if name == "a"));
-    assert!(error.to_string().contains("tests/optim.rs"), "{error}");
-    assert!(matches!(params.try_set(a, [1.0]), Err(Error::Shape { operation: "set", .. })));
-    assert!(matches!(params.try_set(b, [1.0]), Err(Error::UnknownKey { .. })));
-}
-
-#[test]
-#[should_panic(expected = "tests/optim.rs")]
-fn a_name_is_inserted_once() {
-    let mut params = Params::new();
-    params.insert("a", [1.0]);
-    params.insert("a", [1.0]);
-}
-
-#[test]
-#[should_panic(expected = "inserted after bind")]
-fn a_key_that_was_not_bound_is_named() {
-    let mut params = Params::new();
-    params.insert("a", [1.0]);
-    let tape = Tape::new();
-    let p = params.bind(&tape);
-    let late = params.insert("b", [1.0]);
-    let _ = p[late];
 }
 
 thread_local! {

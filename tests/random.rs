@@ -201,8 +201,15 @@ proptest! {
             }
         }
         let check = Check::default().order(2).step(1e-3).directions(2).relative(1e-6).absolute(1e-6);
-        let outcome = outcome(check.run(f, &flat));
+        let outcome = self::outcome(check.run(f, &flat));
         prop_assert!(!matches!(outcome, Some(Err(_))), "{}", outcome.unwrap().unwrap_err());
         prop_assume!(outcome.is_some());
+        // From one lane to the other and back, and only a tensor is asked for.
+        let crossing = |x: TensorVar| {
+            let y = f(x);
+            y * y.mean().to_scalar().tanh()
+        };
+        let outcome = self::outcome(check.directions(1).run(crossing, &flat));
+        prop_assert!(!matches!(outcome, Some(Err(_))), "{}", outcome.unwrap().unwrap_err());
     }
 }

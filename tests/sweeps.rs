@@ -1,5 +1,7 @@
 //! Backward passes: what they leave behind, what they compute, and what they do not.
 
+mod common;
+
 use std::cell::RefCell;
 
 use approx::assert_relative_eq;
@@ -214,4 +216,84 @@ fn a_function_generic_over_float_is_differentiated_as_it_is() {
     let single = Tape::<f32>::default();
     let v = single.var(0.9);
     assert_eq!(horner(v).value(), horner(0.9f32));
+}
+
+#[test]
+fn tensors_alone_are_asked_for_through_scalars() {
+    let tape = Tape::new();
+    let x = tape.tensor([1.0, 2.0]);
+    let s = x.sum().to_scalar();
+    let y = s * s;
+    let expected = Tensor::from([6.0, 6.0]);
+    assert_eq!(y.backward().unwrap().wrt(x), expected);
+    assert_eq!(y.grad(&[x]).unwrap().wrt(x), expected);
+    assert_eq!(y.grad_recorded(&[x]).unwrap()[0].unwrap().value(), expected);
+    // Some paths cross and some do not.
+    let z = (x * s + x.mean().to_scalar()).sum() * x.amax().to_scalar();
+    let whole = z.backward().unwrap().wrt(x);
+    assert_eq!(z.grad(&[x]).unwrap().wrt(x), whole);
+    assert_eq!(z.grad_recorded(&[x]).unwrap()[0].unwrap().value(), whole);
+    wengert::autograd::assert_gradients!(
+        |x: TensorVar| {
+            let s = x.exp().sum().to_scalar();
+            (x * s.sin()).mean() + x.square().mean().to_scalar() * s
+        },
+        Tensor::from([0.3, -0.4, 0.9])
+    );
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_answered() {
+    let tape = Tape::new();
+    let (x, y) = (tape.tensor([1.0, 2.0]), tape.tensor([3.0, 4.0]));
+    let g = (x * y).sum().grad(&[x]).unwrap();
+    assert_eq!(g.get(y), None);
+    assert!(common::panic_message(|| g.wrt(y)).contains("was not asked for"));
+    // On the way to `w`, `u` receives a part of its cotangent.
+    let [u, v] = tape.vars([2.0, 3.0]);
+    let w = u * v;
+    let z = w * u + u * u;
+    let g = z.grad(&[v]).unwrap();
+    assert_eq!(g.wrt(v), 4.0);
+    assert_eq!(g.get(u), None);
+    assert!(common::panic_message(|| g.wrt(u)).contains("was not asked for"));
+    assert!(common::panic_message(|| g.wrt(w)).contains("was not asked for"));
+    // Asked for, and without influence: zero, leaf or not.
+    let aside = y * 2.0;
+    let g = (x * x).sum().grad(&[aside]).unwrap();
+    assert_eq!(g.wrt(aside), Tensor::from([0.0, 0.0]));
+}
+
+#[test]
+fn constant_gradients_are_differentiated_like_others() {
+    let tape = Tape::new();
+    let (x, t) = (tape.var(2.0), tape.tensor([2.0]));
+    let dx = (3.0 * x).grad_recorded(&[x]).unwrap()[0].unwrap();
+    assert_eq!(dx.value(), 3.0);
+    assert!(dx.grad_recorded(&[x]).unwrap()[0].is_none());
+    let dt = (3.0 * t).sum().grad_recorded(&[t]).unwrap()[0].unwrap();
+    assert_eq!(dt.value(), Tensor::from([3.0]));
+    assert!(dt.grad_recorded(&[t]).unwrap()[0].is_none());
+    // A result of one element and some axes.
+    let one = t.reshape([1, 1]) * 5.0;
+    let nodes = tape.tensor_nodes();
+    for _ in 0..3 {
+        assert_eq!(one.backward().unwrap().wrt(t), Tensor::from([5.0]));
+    }
+    assert_eq!(tape.tensor_nodes(), nodes);
+    let elsewhere = Tape::new();
+    let foreign = elsewhere.tensor([1.0]);
+    assert!(t.vjp_recorded(foreign, &[t]).is_err());
+}
+
+#[test]
+fn a_recorded_pass_records_what_is_asked_for() {
+    let tape = Tape::new();
+    let (x, p) = (tape.var(1.3), tape.var(2.5));
+    let y = x.powf(p);
+    let before = tape.scalar_nodes();
+    y.grad_recorded(&[p]).unwrap();
+    let for_p = tape.scalar_nodes() - before;
+    y.grad_recorded(&[x, p]).unwrap();
+    assert!(tape.scalar_nodes() - before > 2 * for_p, "the partial by x was recorded for p");
 }

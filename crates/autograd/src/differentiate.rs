@@ -31,6 +31,13 @@ impl<E: Real> From<TensorVar<E>> for Handle<E> {
 }
 
 impl<E: Real> Handle<E> {
+    fn is_constant(self) -> bool {
+        match self {
+            Handle::Scalar(v) => v.is_constant(),
+            Handle::Tensor(t) => t.is_constant(),
+        }
+    }
+
     fn id(self, recording: &Recording<E>) -> Option<NodeId> {
         match self {
             Handle::Scalar(v) => recording.scalar_id(v).map(NodeId::Scalar),
@@ -108,7 +115,8 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     }
 
     /// The gradient by the given variables as recorded values, which can be differentiated again;
-    /// `None` for a variable that the result does not depend on.
+    /// `None` for a variable that the result does not depend on; so for every one if the result is a
+    /// constant.
     ///
     /// ```
     /// use autograd::Differentiate;
@@ -127,7 +135,12 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     /// As [`grad`](Differentiate::grad).
     #[track_caller]
     fn grad_recorded<V: Wrt<E>>(self, variables: &[V]) -> Result<Vec<Option<V>>, Error> {
-        let (recording, out) = start(self.into(), true)?;
+        let result: Handle<E> = self.into();
+        if result.is_constant() {
+            // A gradient may be a constant, as that of `3 x` is; it is differentiated like any other.
+            return Ok(variables.iter().map(|_| None).collect());
+        }
+        let (recording, out) = start(result, true)?;
         let variables = ids(&recording, variables)?;
         Ok(recorded(&recording, out, None, &variables))
     }
@@ -171,9 +184,12 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
             Handle::Tensor(t) => t,
         };
         let (recording, out) = start(this.into(), false)?;
+        let location = Location::caller();
+        if !cotangent.is_constant() && recording.tensor_id(cotangent).is_none() {
+            return Err(Error::ForeignCotangent { location });
+        }
         let (given, result) = (cotangent.shape(), this.shape());
         if given != result {
-            let location = Location::caller();
             return Err(Error::CotangentShape { cotangent: given, result, location });
         }
         let variables = ids(&recording, variables)?;
@@ -188,11 +204,11 @@ impl<E: Real> Differentiate<E> for TensorVar<E> {}
 #[track_caller]
 fn start<E: Real>(out: Handle<E>, scalar: bool) -> Result<(Recording<E>, NodeId), Error> {
     let location = Location::caller();
-    let (constant, recording) = match out {
-        Handle::Scalar(v) => (v.is_constant(), Recording::of_var(v)),
-        Handle::Tensor(t) => (t.is_constant(), Recording::of_tensor(t)),
+    let recording = match out {
+        Handle::Scalar(v) => Recording::of_var(v),
+        Handle::Tensor(t) => Recording::of_tensor(t),
     };
-    if constant {
+    if out.is_constant() {
         return Err(Error::Constant { location });
     }
     let recording = recording.ok_or(Error::Stale { location })?;
@@ -201,12 +217,6 @@ fn start<E: Real>(out: Handle<E>, scalar: bool) -> Result<(Recording<E>, NodeId)
         let shape = t.shape();
         if shape.elements() != 1 {
             return Err(Error::NotScalar { shape, location });
-        }
-        if shape.rank() > 0 {
-            // The seed is of rank 0, and so must the result be.
-            let t = t.reshape(tape::Shape::scalar());
-            let id = Handle::from(t).id(&recording).ok_or(Error::Stale { location })?;
-            return Ok((recording, id));
         }
     }
     Ok((recording, id))

@@ -42,6 +42,12 @@ pub enum Error {
         /// The line that asked.
         location: &'static Location<'static>,
     },
+    /// A recorded cotangent is not on the tape of the result.
+    #[error("vjp: the cotangent is not on the tape of the result (at {location})")]
+    ForeignCotangent {
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
     /// The cotangent does not have the shape of the result.
     #[error("vjp: a cotangent of shape {cotangent} for a result of shape {result} (at {location})")]
     CotangentShape {

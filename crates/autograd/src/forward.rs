@@ -101,7 +101,11 @@ impl<E: Real> Forward<E> {
         }
         let (scalars, mut sum) = (&self.scalars, None);
         let one = Var::constant(E::ONE);
-        self.recording.recorded_scalar_rule(i, one, |operand, partial| {
+        let reached = |id| match id {
+            NodeId::Scalar(i) => scalars[i as usize].is_some(),
+            NodeId::Tensor(_) => false,
+        };
+        self.recording.recorded_scalar_rule(i, one, reached, |operand, partial| {
             if let Some(tangent) = scalars[operand as usize] {
                 let term = partial * tangent;
                 sum = Some(sum.map_or(term, |sum: Var<E>| sum + term));

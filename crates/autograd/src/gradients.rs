@@ -1,7 +1,7 @@
 //! The result of a backward pass.
 
 use smallvec::SmallVec;
-use tape::engine::{LeafCotangent, Recycled, Scratch};
+use tape::engine::{LeafCotangent, NodeId, Recycled, Scratch};
 use tape::{HandleKey, Label, Real, Tensor, TensorVar, Var};
 
 use crate::sweep::is_absent;
@@ -31,6 +31,8 @@ pub struct Gradients<E: Real = f64> {
     leaves: Recycled<E, LeafCotangent<E>>,
     /// The tags of the scalar nodes: each from a first node on.
     tags: SmallVec<[(u32, u32); 2]>,
+    /// The variables that were asked for; `None` if that is every leaf.
+    asked: Option<SmallVec<[NodeId; 8]>>,
 }
 
 impl<E: Real> Gradients<E> {
@@ -38,15 +40,17 @@ impl<E: Real> Gradients<E> {
         scalars: Scratch<E>,
         leaves: Recycled<E, LeafCotangent<E>>,
         tags: SmallVec<[(u32, u32); 2]>,
+        asked: Option<&[NodeId]>,
     ) -> Self {
-        Gradients { scalars, leaves, tags }
+        Gradients { scalars, leaves, tags, asked: asked.map(SmallVec::from_slice) }
     }
 
     /// The gradient by `x`; zero if the result does not depend on it.
     ///
     /// # Panics
-    /// If `x` is not on the tape of the result, or is a tensor whose gradient was not asked for:
-    /// `backward` keeps those of leaves, `grad` those of its variables.
+    /// If `x` is not on the tape of the result, or its gradient was not asked for: `backward` keeps those
+    /// of scalars and of tensors that are leaves, `grad` those of its variables. And if `x` is a tensor
+    /// that the result does not depend on, and its tape, which knows the shape, is gone.
     #[track_caller]
     pub fn wrt<V: Variable<E>>(&self, x: V) -> V::Gradient {
         match self.get(x) {
@@ -65,6 +69,22 @@ impl<E: Real> Gradients<E> {
     /// label may come several times.
     pub fn labelled(&self) -> impl Iterator<Item = (Label, &Tensor<E>)> {
         self.leaves.iter().filter_map(|leaf| Some((leaf.label?, &leaf.value)))
+    }
+
+    /// Whether the gradient by this node was computed as a whole: on the way to those that were asked for,
+    /// others have a part of theirs.
+    fn was_asked(&self, id: NodeId) -> bool {
+        self.asked.as_ref().is_none_or(|asked| asked.contains(&id))
+    }
+
+    /// Panics unless a gradient that is not there is zero.
+    #[track_caller]
+    fn assert_zero(&self, variable: &dyn std::fmt::Debug, tag: u32, id: NodeId) {
+        assert!(self.knows_tag(tag), "wrt: {variable:?} is not on the tape of the result");
+        assert!(
+            self.was_asked(id),
+            "wrt: the gradient by {variable:?} was not asked for; add it to those of grad(&[..])"
+        );
     }
 
     fn knows_tag(&self, tag: u32) -> bool {
@@ -104,15 +124,14 @@ impl<E: Real> Variable<E> for Var<E> {
         let HandleKey { tag, index } = self.key();
         let slot = *gradients.scalars.get(index as usize)?;
         let own = gradients.tag_of_scalar(index) == Some(tag);
-        (own && !is_absent(slot)).then_some(slot)
+        let asked = gradients.was_asked(NodeId::Scalar(index));
+        (own && asked && !is_absent(slot)).then_some(slot)
     }
 
     #[track_caller]
     fn zero_gradient(self, gradients: &Gradients<E>) -> E {
-        assert!(
-            gradients.knows_tag(self.key().tag),
-            "wrt: {self:?} is not on the tape of the result"
-        );
+        let HandleKey { tag, index } = self.key();
+        gradients.assert_zero(&self, tag, NodeId::Scalar(index));
         E::ZERO
     }
 }
@@ -127,12 +146,10 @@ impl<E: Real> Variable<E> for TensorVar<E> {
 
     #[track_caller]
     fn zero_gradient(self, gradients: &Gradients<E>) -> Tensor<E> {
+        let HandleKey { tag, index } = self.key();
+        gradients.assert_zero(&self, tag, NodeId::Tensor(index));
         assert!(
-            gradients.knows_tag(self.key().tag),
-            "wrt: {self:?} is not on the tape of the result"
-        );
-        assert!(
-            self.is_leaf(),
+            gradients.asked.is_some() || self.is_leaf(),
             "wrt: {self:?} is not a leaf, and backward keeps the gradients of leaves; ask for it \
              by grad(&[..])"
         );

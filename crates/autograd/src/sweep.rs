@@ -14,7 +14,7 @@ mod recorded;
 
 use smallvec::SmallVec;
 use tape::engine::{NodeId, Recording};
-use tape::{Real, TensorVar};
+use tape::{Real, Tensor, TensorVar};
 
 pub(crate) use first_order::{FirstOrder, is_absent};
 pub(crate) use needs::Needs;
@@ -41,6 +41,15 @@ fn extent<E: Real>(recording: &Recording<E>, out: NodeId) -> (u32, u32) {
             }
             (i + 1, low)
         }
+    }
+}
+
+/// The cotangent of a result of one element.
+fn one<E: Real>(recording: &Recording<E>, t: u32) -> TensorVar<E> {
+    let shape = recording.tensor(t).shape();
+    match shape.rank() {
+        0 => TensorVar::scalar_constant(E::ONE),
+        _ => recording.constant(Tensor::ones(shape)),
     }
 }
 

@@ -7,11 +7,12 @@ use slotmap::SecondaryMap;
 use tape::{Real, TensorVar};
 
 use crate::ParamKey;
+use crate::params::EntryId;
 
 /// The tables of earlier binds, empty, for later ones.
 pub(crate) type Spares<E> = Arc<Mutex<Vec<Table<E>>>>;
 
-type Table<E> = SecondaryMap<ParamKey, TensorVar<E>>;
+type Table<E> = SecondaryMap<EntryId, (ParamKey, TensorVar<E>)>;
 
 /// The parameters of a store as variables of a tape; see [`Params::bind`](crate::Params::bind).
 ///
@@ -29,25 +30,32 @@ type Table<E> = SecondaryMap<ParamKey, TensorVar<E>>;
 pub struct Bound<E: Real = f64> {
     /// `None` only at the end of the drop: an empty table to put in its place would allocate.
     leaves: Option<Table<E>>,
+    /// That of the store.
+    family: u64,
     spares: Spares<E>,
 }
 
 impl<E: Real> Bound<E> {
-    pub(crate) fn recycled(spares: &Spares<E>) -> Self {
+    pub(crate) fn recycled(family: u64, spares: &Spares<E>) -> Self {
         // Tables in the list are empty whatever a panic may have interrupted.
         let table = spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Bound { leaves: Some(table.unwrap_or_default()), spares: spares.clone() }
+        Bound { leaves: Some(table.unwrap_or_default()), family, spares: spares.clone() }
     }
 
     pub(crate) fn insert(&mut self, key: ParamKey, leaf: TensorVar<E>) {
         if let Some(leaves) = &mut self.leaves {
-            leaves.insert(key, leaf);
+            leaves.insert(key.id, (key, leaf));
         }
     }
 
     /// The variable of a parameter; `None` if it was not in the store when it was bound.
     pub fn get(&self, key: ParamKey) -> Option<TensorVar<E>> {
-        self.leaves.as_ref()?.get(key).copied()
+        self.find(key).copied()
+    }
+
+    fn find(&self, key: ParamKey) -> Option<&TensorVar<E>> {
+        let (bound, leaf) = self.leaves.as_ref()?.get(key.id)?;
+        (*bound == key).then_some(leaf)
     }
 }
 
@@ -57,14 +65,19 @@ impl<E: Real> Index<ParamKey> for Bound<E> {
     /// The variable of a parameter.
     ///
     /// # Panics
-    /// If it was not in the store when that was bound.
+    /// If the key belongs to another store, or the parameter was not in the store when that was
+    /// bound.
     #[track_caller]
     fn index(&self, key: ParamKey) -> &TensorVar<E> {
-        match self.leaves.as_ref().and_then(|leaves| leaves.get(key)) {
+        match self.find(key) {
             Some(leaf) => leaf,
+            None if key.family != self.family => panic!(
+                "the key belongs to another store than the bound parameters; keys are of the store \
+                 whose insert returned them, and of its clones"
+            ),
             None => panic!(
-                "the key is not among the bound parameters: it belongs to another store, or its \
-                 parameter was inserted after bind or removed before"
+                "the key is not among the bound parameters: its parameter was inserted after bind \
+                 (or after the clone), or removed before"
             ),
         }
     }

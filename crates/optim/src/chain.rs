@@ -8,8 +8,9 @@ use tape::Real;
 
 use crate::memory::{Memory, Slot, StageState};
 use crate::numeric::norm;
+use crate::params::EntryId;
 use crate::transforms::{At, State, Statistic, Transform};
-use crate::{CHUNK, Error, ParamKey, Params};
+use crate::{CHUNK, Error, Params};
 
 /// An optimiser: transforms through which a gradient passes before it is subtracted.
 ///
@@ -49,6 +50,8 @@ pub struct Chain<E: Real = f64> {
     /// What is remembered of the parameters of each store that it has taken steps on.
     memories: Vec<Memory<E>>,
     steps: u64,
+    /// Whether gradients at earlier values are taken.
+    outdated: bool,
     scratch: Vec<E>,
 }
 
@@ -68,7 +71,13 @@ struct Only {
 impl<E: Real> Chain<E> {
     /// A chain without transforms.
     pub fn new() -> Self {
-        Chain { stages: Vec::new(), memories: Vec::new(), steps: 0, scratch: vec![E::ZERO; CHUNK] }
+        Chain {
+            stages: Vec::new(),
+            memories: Vec::new(),
+            steps: 0,
+            outdated: false,
+            scratch: vec![E::ZERO; CHUNK],
+        }
     }
 
     /// Appends a transform. What the chain remembers of earlier steps is forgotten.
@@ -109,6 +118,34 @@ impl<E: Real> Chain<E> {
         self
     }
 
+    /// Also takes gradients at values that the parameters no longer have, as asynchronous methods do
+    /// on purpose. By default they are an [`Error::Outdated`], since they mostly come from a `bind`
+    /// that was left outside of the loop.
+    ///
+    /// ```
+    /// use autograd::Differentiate;
+    /// use optim::{Error, Params, Sgd};
+    /// use tape::Tape;
+    ///
+    /// let mut params = Params::new();
+    /// let x = params.insert("x", [1.0]);
+    /// let tape = Tape::new();
+    /// let gradients = params.bind(&tape)[x].sum().backward()?;
+    /// let mut strict = Sgd::new(0.25);
+    /// strict.step(&mut params, &gradients)?;
+    /// let refused = strict.step(&mut params, &gradients);
+    /// assert!(matches!(refused, Err(Error::Outdated { .. })));
+    ///
+    /// Sgd::new(0.25).accept_outdated().step(&mut params, &gradients)?;
+    /// assert_eq!(params.get(x).item(), 0.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn accept_outdated(mut self) -> Self {
+        self.outdated = true;
+        self
+    }
+
     /// How many steps it has taken.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -133,20 +170,24 @@ impl<E: Real> Chain<E> {
     /// A step is computed as IEEE does: a finite gradient may still move a parameter to infinity.
     ///
     /// # Errors
-    /// If none of the gradients belongs to `params`, if one of them has another shape than its
-    /// parameter, or if one is infinite or not a number. Parameters, state and number of steps are
-    /// then exactly as before.
+    /// If none of the gradients belongs to `params`, if one of them was taken at a value that its
+    /// parameter no longer has (see [`accept_outdated`](Chain::accept_outdated)), if one has another
+    /// shape than its parameter, or if one is infinite or not a number; and if a learning rate is. So
+    /// a step with the same gradients again is an error. Parameters, state and number of steps are then
+    /// exactly as before.
     #[track_caller]
     pub fn step(&mut self, params: &mut Params<E>, gradients: &Gradients<E>) -> Result<(), Error> {
+        let location = Location::caller();
+        self.check_rates(location)?;
         let known = self.memories.iter().position(|m| m.store == params.id());
         let place = known.unwrap_or_else(|| {
             self.memories.push(Memory::new(params.id()));
             self.memories.len() - 1
         });
         let memory = &mut self.memories[place];
-        memory.gather(params, gradients, Location::caller())?;
-        memory.each(gradients, |key, slot, _| {
-            begin(&self.stages, params, key, slot);
+        memory.gather(params, gradients, self.outdated, location)?;
+        memory.each(gradients, |id, slot, _| {
+            begin(&self.stages, params, id, slot);
         });
 
         // Each part of the chain is one pass over memory. A stage that reads a statistic begins a
@@ -179,11 +220,11 @@ impl<E: Real> Chain<E> {
             };
 
             if end == self.stages.len() {
-                memory.each(gradients, |key, slot, gradient| {
+                memory.each(gradients, |id, slot, gradient| {
                     let at = at(slot);
                     let source = if first == 0 { gradient } else { &slot.update };
                     let states = &mut slot.stages[first..end];
-                    let entry = params.entry_mut(key);
+                    let entry = params.entry_mut(id);
                     entry.subtract(&mut self.scratch, |start, x, u| {
                         u.copy_from_slice(&source[start..][..u.len()]);
                         run(part, states, at, start, x, u);
@@ -191,14 +232,14 @@ impl<E: Real> Chain<E> {
                 });
                 break;
             }
-            memory.each(gradients, |key, slot, gradient| {
+            memory.each(gradients, |id, slot, gradient| {
                 let at = at(slot);
                 if first == 0 {
                     slot.update.clear();
                     slot.update.extend_from_slice(gradient);
                 }
                 let states = &mut slot.stages[first..end];
-                let x = params.get(key).as_slice().chunks(CHUNK);
+                let x = params.entry(id).value.as_slice().chunks(CHUNK);
                 for (k, (x, u)) in x.zip(slot.update.chunks_mut(CHUNK)).enumerate() {
                     run(part, states, at, k * CHUNK, x, u);
                 }
@@ -208,6 +249,16 @@ impl<E: Real> Chain<E> {
         }
         self.steps += 1;
         Ok(())
+    }
+
+    /// Refuses the step if a learning rate is not finite, as a number of `E`.
+    fn check_rates(&self, location: &'static Location<'static>) -> Result<(), Error> {
+        let step = self.steps;
+        let mut rates = self.stages.iter().filter_map(|stage| stage.transform.rate(step));
+        match rates.find(|&rate| !E::lit(rate).is_finite()) {
+            Some(rate) => Err(Error::Rate { step, rate, location }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -224,12 +275,13 @@ impl<E: Real> Stage<E> {
 }
 
 /// Counts the update of a parameter; the first one makes its state.
-fn begin<E: Real>(stages: &[Stage<E>], params: &Params<E>, key: ParamKey, slot: &mut Slot<E>) {
+fn begin<E: Real>(stages: &[Stage<E>], params: &Params<E>, id: EntryId, slot: &mut Slot<E>) {
     if slot.updates == 0 {
-        let len = params.get(key).len();
+        let entry = params.entry(id);
+        let len = entry.value.len();
         slot.stages.clear();
         slot.stages.extend(stages.iter().map(|stage| {
-            let applies = stage.applies_to(params.group(key));
+            let applies = stage.applies_to(&entry.group);
             let count = if applies { stage.transform.buffers() } else { 0 };
             let initial = |buffer| vec![stage.transform.initial(buffer); len];
             StageState { applies, buffers: (0..count).map(initial).collect() }

@@ -3,12 +3,13 @@
 //! The story of a step:
 //!
 //! 1. Parameters live in a [`Params`], by key and by name. [`Params::bind`] records each as a leaf
-//!    of a tape, with a label that says which entry of which store it is. The leaf shares the buffer
-//!    of the parameter.
+//!    of a tape, with a label that says which entry of which store it is, and which of its values.
+//!    The leaf shares the buffer of the parameter.
 //! 2. A loss is recorded and swept. This crate sees neither: what comes back is an
 //!    [`autograd::Gradients`], tensors keyed by the labels.
-//! 3. [`Chain::step`] looks for the labels of its store, adds up those that come twice, and checks
-//!    that all numbers are finite. From here on nothing can fail.
+//! 3. [`Chain::step`] looks for the labels of its store, refuses those of earlier values (a gradient
+//!    serves one step), adds up those that come twice, and checks that all numbers are finite. From
+//!    here on nothing can fail.
 //! 4. Parameter by parameter, and chunk by chunk, the gradient passes through the [`transforms`] of the
 //!    chain and is subtracted: in place, or into the parameter's second buffer while a tape still
 //!    holds the first, so that nothing that was recorded changes.

@@ -7,14 +7,14 @@ use slotmap::SecondaryMap;
 use tape::Real;
 
 use crate::numeric::first_non_finite;
-use crate::params::own_key;
-use crate::{Error, ParamKey, Params};
+use crate::params::{EntryId, own_entry};
+use crate::{Error, Params};
 
 /// What a chain remembers of the parameters of one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory<E: Real> {
     pub(crate) store: u64,
-    pub(crate) slots: SecondaryMap<ParamKey, Slot<E>>,
+    pub(crate) slots: SecondaryMap<EntryId, Slot<E>>,
 }
 
 /// What a chain remembers of one parameter.
@@ -65,11 +65,13 @@ impl<E: Real> Memory<E> {
 
     /// Counts and adds up the gradients that belong to `params`, and checks them all.
     ///
-    /// Nothing that outlives a step is changed, so that the step may still be refused.
+    /// Nothing that outlives a step is changed, so that the step may still be refused. Gradients at
+    /// values that parameters no longer have are refused, unless `outdated`.
     pub(crate) fn gather(
         &mut self,
         params: &Params<E>,
         gradients: &Gradients<E>,
+        outdated: bool,
         location: &'static Location<'static>,
     ) -> Result<(), Error> {
         for slot in self.slots.values_mut() {
@@ -78,9 +80,12 @@ impl<E: Real> Memory<E> {
         }
         let (mut found, mut several) = (false, false);
         for (label, gradient) in gradients.labelled() {
-            let Some((key, entry)) = params.labelled(label) else {
+            let Some((id, entry)) = params.labelled(label) else {
                 continue;
             };
+            if label.version != entry.version && !outdated {
+                return Err(Error::Outdated { parameter: entry.name.clone(), location });
+            }
             if gradient.shape() != entry.value.shape() {
                 return Err(Error::Shape {
                     operation: "step",
@@ -90,8 +95,8 @@ impl<E: Real> Memory<E> {
                     location,
                 });
             }
-            // The map refuses the key of a parameter whose place a later one has taken.
-            let Some(slot) = self.slots.entry(key) else {
+            // The map refuses the place of a parameter whose place a later one has taken.
+            let Some(slot) = self.slots.entry(id) else {
                 continue;
             };
             let slot = slot.or_default();
@@ -113,7 +118,7 @@ impl<E: Real> Memory<E> {
             slot.sum.clear();
         }
         for (label, gradient) in gradients.labelled() {
-            let slot = own_key(self.store, label).and_then(|key| self.slots.get_mut(key));
+            let slot = own_entry(self.store, label).and_then(|id| self.slots.get_mut(id));
             let Some(slot) = slot.filter(|slot| slot.gradients > 1) else {
                 continue;
             };
@@ -134,12 +139,12 @@ impl<E: Real> Memory<E> {
         location: &'static Location<'static>,
     ) -> Result<(), Error> {
         let mut refused = None;
-        self.each(gradients, |key, _, gradient| {
+        self.each(gradients, |id, _, gradient| {
             if refused.is_some() {
                 return;
             }
             refused = first_non_finite(gradient).map(|element| Error::NonFinite {
-                parameter: params.name(key).to_owned(),
+                parameter: params.entry(id).name.clone(),
                 element,
                 value: gradient[element].to_f64(),
                 location,
@@ -153,13 +158,13 @@ impl<E: Real> Memory<E> {
     pub(crate) fn each(
         &mut self,
         gradients: &Gradients<E>,
-        mut f: impl FnMut(ParamKey, &mut Slot<E>, &[E]),
+        mut f: impl FnMut(EntryId, &mut Slot<E>, &[E]),
     ) {
         for (label, gradient) in gradients.labelled() {
-            let Some(key) = own_key(self.store, label) else {
+            let Some(id) = own_entry(self.store, label) else {
                 continue;
             };
-            let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.gradients > 0) else {
+            let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.gradients > 0) else {
                 continue;
             };
             slot.met += 1;
@@ -168,10 +173,10 @@ impl<E: Real> Memory<E> {
             }
             slot.met = 0;
             if slot.gradients == 1 {
-                f(key, slot, gradient.as_slice());
+                f(id, slot, gradient.as_slice());
             } else {
                 let sum = std::mem::take(&mut slot.sum);
-                f(key, slot, &sum);
+                f(id, slot, &sum);
                 slot.sum = sum;
             }
         }

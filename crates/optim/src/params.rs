@@ -11,10 +11,22 @@ use crate::bind::{Bound, Spares};
 use crate::{CHUNK, Error};
 
 new_key_type! {
-    /// Names a parameter of a [`Params`]; stable as long as the parameter is not removed.
-    ///
-    /// A key means something to the store that made it, and to the clones of that store.
-    pub struct ParamKey;
+    /// The place of an entry in its store. Other stores have the same places; a [`ParamKey`] is of one.
+    pub(crate) struct EntryId;
+}
+
+/// Names a parameter of a [`Params`]; stable as long as the parameter is not removed.
+///
+/// A key means something to the store that made it, and to the clones of that store made later. No two
+/// parameters of a process have the same key, but for a parameter and its clones: a store that gets
+/// the key of another one says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamKey {
+    /// The store that all clones come from, which tells a foreign key from that of a removed parameter.
+    pub(crate) family: u64,
+    /// The store that made the key: after a clone, both may use the same place for what is inserted.
+    store: u64,
+    pub(crate) id: EntryId,
 }
 
 /// The group of parameters that were inserted without one.
@@ -54,21 +66,29 @@ fn next_store() -> u64 {
 /// Each store has an identity of its own, which the leaves of `bind` carry: several stores may take
 /// part in one recording, and the optimiser of each takes its own gradients. A clone is another
 /// store with the same keys, names and values; buffers are shared until one of the two writes.
+///
+/// The leaves also carry which value of the parameter they have. A step moves the parameter on, and
+/// then refuses gradients by leaves of before: `bind` belongs into the loop.
 #[derive(Debug)]
 pub struct Params<E: Real = f64> {
     id: u64,
-    entries: SlotMap<ParamKey, Entry<E>>,
-    by_name: HashMap<String, ParamKey>,
-    /// The keys in the order of insertion, which a slot map forgets when its places are used again.
-    order: Vec<ParamKey>,
+    /// The identity of the store that this one is a clone of, at however many removes, or its own.
+    family: u64,
+    entries: SlotMap<EntryId, Entry<E>>,
+    by_name: HashMap<String, EntryId>,
+    /// The entries in the order of insertion, which a slot map forgets when its places are used again.
+    order: Vec<EntryId>,
     spares: Spares<E>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<E: Real> {
+    key: ParamKey,
     pub(crate) name: String,
     pub(crate) group: String,
     pub(crate) value: Tensor<E>,
+    /// How often the value was written.
+    pub(crate) version: u64,
     /// The buffer that held the value before the last step, to be written by the next one.
     spare: Option<Tensor<E>>,
 }
@@ -76,8 +96,10 @@ pub(crate) struct Entry<E: Real> {
 impl<E: Real> Params<E> {
     /// An empty store.
     pub fn new() -> Self {
+        let id = next_store();
         Params {
-            id: next_store(),
+            id,
+            family: id,
             entries: SlotMap::with_key(),
             by_name: HashMap::new(),
             order: Vec::new(),
@@ -105,7 +127,11 @@ impl<E: Real> Params<E> {
         name: impl Into<String>,
         value: impl Into<Tensor<E>>,
     ) -> ParamKey {
-        self.try_insert_in(group, name, value).unwrap_or_else(|e| panic!("{e}"))
+        // A closure would panic at a line of its own.
+        match self.try_insert_in(group, name, value) {
+            Ok(key) => key,
+            Err(e) => panic!("{e}"),
+        }
     }
 
     /// Like [`insert`](Params::insert), for names from outside.
@@ -136,46 +162,51 @@ impl<E: Real> Params<E> {
         if self.by_name.contains_key(&name) {
             return Err(Error::DuplicateName { name, location: Location::caller() });
         }
-        let key = self.entries.insert(Entry {
+        let (group, value) = (group.into(), value.into());
+        let (family, store) = (self.family, self.id);
+        let id = self.entries.insert_with_key(|id| Entry {
+            key: ParamKey { family, store, id },
             name: name.clone(),
-            group: group.into(),
-            value: value.into(),
+            group,
+            value,
+            version: 0,
             spare: None,
         });
-        self.by_name.insert(name, key);
-        self.order.push(key);
-        Ok(key)
+        self.by_name.insert(name, id);
+        self.order.push(id);
+        Ok(self.entries[id].key)
     }
 
     /// The value of a parameter.
     ///
     /// # Panics
-    /// If the key is not in this store.
+    /// If the key belongs to another store, or its parameter was removed.
     #[track_caller]
     pub fn get(&self, key: ParamKey) -> &Tensor<E> {
-        &self.entry("get", key).value
+        &self.expect("get", key).value
     }
 
     /// Gives a parameter a new value of the same shape. Values recorded before do not change.
     ///
     /// # Panics
-    /// If the key is not in this store or the shape differs; see [`try_set`](Params::try_set).
+    /// If the key belongs to another store, its parameter was removed, or the shape differs; see [`try_set`](Params::try_set).
     #[track_caller]
     pub fn set(&mut self, key: ParamKey, value: impl Into<Tensor<E>>) {
-        self.try_set(key, value).unwrap_or_else(|e| panic!("{e}"));
+        if let Err(e) = self.try_set(key, value) {
+            panic!("{e}");
+        }
     }
 
     /// Like [`set`](Params::set), for values from outside.
     ///
     /// # Errors
-    /// If the key is not in this store or the shape differs.
+    /// If the key belongs to another store, its parameter was removed, or the shape differs.
     #[track_caller]
     pub fn try_set(&mut self, key: ParamKey, value: impl Into<Tensor<E>>) -> Result<(), Error> {
         let location = Location::caller();
         let value = value.into();
-        let Some(entry) = self.entries.get_mut(key) else {
-            return Err(Error::UnknownKey { operation: "set", location });
-        };
+        self.find("set", key)?;
+        let entry = &mut self.entries[key.id];
         if entry.value.shape() != value.shape() {
             return Err(Error::Shape {
                 operation: "set",
@@ -186,45 +217,55 @@ impl<E: Real> Params<E> {
             });
         }
         entry.value = value;
+        entry.version += 1;
         Ok(())
     }
 
     /// The key of a name.
     pub fn key(&self, name: &str) -> Option<ParamKey> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).map(|&id| self.entries[id].key)
     }
 
     /// The name of a parameter.
     ///
     /// # Panics
-    /// If the key is not in this store.
+    /// If the key belongs to another store, or its parameter was removed.
     #[track_caller]
     pub fn name(&self, key: ParamKey) -> &str {
-        &self.entry("name", key).name
+        &self.expect("name", key).name
     }
 
     /// The group of a parameter.
     ///
     /// # Panics
-    /// If the key is not in this store.
+    /// If the key belongs to another store, or its parameter was removed.
     #[track_caller]
     pub fn group(&self, key: ParamKey) -> &str {
-        &self.entry("group", key).group
+        &self.expect("group", key).group
     }
 
-    /// Takes a parameter out of the store; `None` if it is not there.
+    /// Takes a parameter out of the store; `None` if it is no longer there.
+    ///
+    /// # Panics
+    /// If the key belongs to another store.
+    #[track_caller]
     pub fn remove(&mut self, key: ParamKey) -> Option<Tensor<E>> {
-        let entry = self.entries.remove(key)?;
+        match self.find("remove", key) {
+            Ok(_) => {}
+            Err(Error::UnknownKey { .. }) => return None,
+            Err(e) => panic!("{e}"),
+        }
+        let entry = self.entries.remove(key.id)?;
         self.by_name.remove(&entry.name);
-        self.order.retain(|&k| k != key);
+        self.order.retain(|&id| id != key.id);
         Some(entry.value)
     }
 
     /// The parameters in the order in which they were inserted.
     pub fn iter(&self) -> impl Iterator<Item = (ParamKey, &str, &Tensor<E>)> {
-        self.order.iter().map(|&key| {
-            let entry = &self.entries[key];
-            (key, entry.name.as_str(), &entry.value)
+        self.order.iter().map(|&id| {
+            let entry = &self.entries[id];
+            (entry.key, entry.name.as_str(), &entry.value)
         })
     }
 
@@ -250,42 +291,59 @@ impl<E: Real> Params<E> {
 
     /// Records every parameter on `tape` as an independent variable that shares its buffer.
     ///
+    /// The variables have the values of now: after a step, or a [`set`](Params::set), bind again.
+    ///
     /// Parameters may be bound several times on a tape: a step adds up their gradients. In a loop
     /// this does not allocate.
     #[track_caller]
     pub fn bind(&self, tape: &Tape<E>) -> Bound<E> {
-        let mut bound = Bound::recycled(&self.spares);
-        for &key in &self.order {
-            let label = Label { store: self.id, key: key.data().as_ffi() };
-            let leaf = tape.labelled(label, self.entries[key].value.clone());
-            bound.insert(key, leaf);
+        let mut bound = Bound::recycled(self.family, &self.spares);
+        for (id, entry) in self.order.iter().map(|&id| (id, &self.entries[id])) {
+            let key = id.data().as_ffi();
+            let label = Label { store: self.id, key, version: entry.version };
+            bound.insert(entry.key, tape.labelled(label, entry.value.clone()));
         }
         bound
     }
 
-    /// The key and the entry that a label names, if it is of this store and the parameter exists.
-    pub(crate) fn labelled(&self, label: Label) -> Option<(ParamKey, &Entry<E>)> {
-        let key = own_key(self.id, label)?;
-        Some((key, self.entries.get(key)?))
+    /// The entry that a label names, if it is of this store and the parameter exists.
+    pub(crate) fn labelled(&self, label: Label) -> Option<(EntryId, &Entry<E>)> {
+        let id = own_entry(self.id, label)?;
+        Some((id, self.entries.get(id)?))
     }
 
-    /// The entry of a key that is in the store.
-    pub(crate) fn entry_mut(&mut self, key: ParamKey) -> &mut Entry<E> {
-        &mut self.entries[key]
+    /// An entry that is in the store.
+    pub(crate) fn entry(&self, id: EntryId) -> &Entry<E> {
+        &self.entries[id]
+    }
+
+    /// An entry that is in the store.
+    pub(crate) fn entry_mut(&mut self, id: EntryId) -> &mut Entry<E> {
+        &mut self.entries[id]
     }
 
     #[track_caller]
-    fn entry(&self, operation: &'static str, key: ParamKey) -> &Entry<E> {
-        match self.entries.get(key) {
-            Some(entry) => entry,
-            None => panic!("{}", Error::UnknownKey { operation, location: Location::caller() }),
+    fn find(&self, operation: &'static str, key: ParamKey) -> Result<&Entry<E>, Error> {
+        let location = Location::caller();
+        match self.entries.get(key.id) {
+            Some(entry) if entry.key == key => Ok(entry),
+            _ if key.family != self.family => Err(Error::ForeignKey { operation, location }),
+            _ => Err(Error::UnknownKey { operation, location }),
+        }
+    }
+
+    #[track_caller]
+    fn expect(&self, operation: &'static str, key: ParamKey) -> &Entry<E> {
+        match self.find(operation, key) {
+            Ok(entry) => entry,
+            Err(e) => panic!("{e}"),
         }
     }
 }
 
-/// The key that a label names, if it is of this store.
-pub(crate) fn own_key(store: u64, label: Label) -> Option<ParamKey> {
-    (label.store == store).then(|| ParamKey::from(KeyData::from_ffi(label.key)))
+/// The entry that a label names, if it is of this store.
+pub(crate) fn own_entry(store: u64, label: Label) -> Option<EntryId> {
+    (label.store == store).then(|| EntryId::from(KeyData::from_ffi(label.key)))
 }
 
 impl<E: Real> Default for Params<E> {
@@ -304,6 +362,7 @@ impl<E: Real> Clone for Params<E> {
         }
         Params {
             id: next_store(),
+            family: self.family,
             entries,
             by_name: self.by_name.clone(),
             order: self.order.clone(),
@@ -323,6 +382,7 @@ impl<E: Real> Entry<E> {
         scratch: &mut [E],
         mut update: impl FnMut(usize, &[E], &mut [E]),
     ) {
+        self.version += 1;
         if let Some(values) = self.value.get_mut_slice() {
             for (k, x) in values.chunks_mut(CHUNK).enumerate() {
                 let u = &mut scratch[..x.len()];

@@ -11,9 +11,11 @@ use crate::rule::MAX_OPERANDS;
 use crate::symbol::Instruction;
 use crate::{Real, Shape, Tensor, recycle};
 
-/// A node is computed at once when more than this many nodes would be pending for it. It bounds
-/// the length of programs, and of every walk through pending nodes.
-pub(crate) const MAX_PENDING: u32 = 128;
+/// When more than this many nodes would be pending for a new one, the operands with the most of them are
+/// computed first. It bounds the length of programs and of every walk through pending nodes, and how
+/// often the work of a node is done again for other consumers: a backward pass asks for every node of
+/// a chain.
+pub(crate) const MAX_PENDING: u32 = 32;
 
 /// Elements a chunk.
 const CHUNK: usize = 512;

@@ -135,11 +135,10 @@ pub trait Elementary:
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// `x` where `a > b`, else `y`: the only branch that a rule may have.
     ///
-    /// The derivative goes to the chosen branch alone; nothing goes to the other one, to `a` or to
-    /// `b`. A NaN in `a` or `b` chooses `y`.
+    /// The derivative goes to the chosen branch; the other one receives the cotangent 0, and nothing
+    /// goes to `a` or `b`. A NaN in `a` or `b` chooses `y`.
     ///
-    /// Both branches are computed. The one that is not chosen receives the cotangent 0, and inside
-    /// of it `0 * inf` is NaN: `select_gt(x, 0, x.sqrt(), 0)` has the gradient NaN at `x = 0`. So keep
+    /// Both branches are computed, and inside of the one that is not chosen `0 * inf` is NaN: `select_gt(x, 0, x.sqrt(), 0)` has the gradient NaN at `x = 0`. So keep
     /// the argument in its domain as well: `select_gt(x, 0, select_gt(x, 0, x, 1).sqrt(), 0)`.
     fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self;
     /// The same value, cut off from what it depends on.
@@ -157,9 +156,10 @@ pub trait Elementary:
         self * self
     }
 
-    /// The nearest point of `[low, high]`; outside of it the derivative is 0, and half at an end.
+    /// The nearest point of `[low, high]`; the derivative is 1 from end to end, and 0 outside. NaN stays
+    /// NaN.
     fn clamp(self, low: Self, high: Self) -> Self {
-        self.max(low).min(high)
+        Self::select_gt(low, self, low, Self::select_gt(self, high, high, self))
     }
 }
 

@@ -230,15 +230,22 @@ impl<E: Real> Recording<E> {
         }
     }
 
-    /// The rule of any scalar node of the scalar lane, as recorded operations. Hands over
-    /// (operand, cotangent).
+    /// The rule of any scalar node of the scalar lane, as recorded operations, for the operands that
+    /// `needed` accepts. Hands over (operand, cotangent).
     ///
     /// # Panics
     /// If the rule resets or drops the tape.
-    pub fn recorded_scalar_rule(&self, i: u32, g: Var<E>, mut sink: impl FnMut(u32, Var<E>)) {
+    pub fn recorded_scalar_rule(
+        &self,
+        i: u32,
+        g: Var<E>,
+        needed: impl Fn(NodeId) -> bool,
+        mut sink: impl FnMut(u32, Var<E>),
+    ) {
         let (node, _) = self.inner.scalars.node(i);
         let arguments = Recorded { recording: self, i };
-        if primitive_rule(node, g, &arguments, &mut sink) == Handled::Yes {
+        let wanted = |i| needed(NodeId::Scalar(i));
+        if primitive_rule(node, g, &arguments, wanted, &mut sink) == Handled::Yes {
             return;
         }
         let Some(rule) = Opcode(node[0]).as_rule() else {
@@ -248,9 +255,11 @@ impl<E: Real> Recording<E> {
         let (operands, arity) = self.scalar_operands(i);
         let args = std::array::from_fn(|k| self.var(operands[k.min(arity - 1)]));
         for (k, &operand) in operands[..arity].iter().enumerate() {
-            let cotangent = entry.rule.pull_var(k, g, args, self.var(i));
-            self.check();
-            sink(operand, cotangent);
+            if needed(NodeId::Scalar(operand)) {
+                let cotangent = entry.rule.pull_var(k, g, args, self.var(i));
+                self.check();
+                sink(operand, cotangent);
+            }
         }
     }
 

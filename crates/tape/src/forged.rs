@@ -121,3 +121,35 @@ fn a_tag_is_never_drawn_twice_while_it_lives() {
         }
     }
 }
+
+#[test]
+fn no_tag_outlives_the_arena() {
+    // A tape that is dropped while a segment of it is lent refuses, by a panic; its tag must go all the
+    // same when the arena goes.
+    let tape = Tape::new();
+    let x = tape.var(2.0);
+    let recording = Recording::of_var(x).unwrap();
+    std::mem::forget(recording.segment());
+    drop(recording);
+    panics(|| drop(tape));
+    panics(|| x + x);
+
+    let mut tape = Some(Tape::new());
+    let x = tape.as_ref().unwrap().var(2.0);
+    let y = x * x;
+    let recording = Recording::of_var(y).unwrap();
+    panics(|| recording.segment().local_rule(1, 1.0, |_, _| drop(tape.take())));
+    drop(recording);
+    panics(|| x + x);
+}
+
+#[test]
+fn tails_may_end_in_any_order() {
+    let tape = Tape::new();
+    let x = tape.var(2.0);
+    let recording = Recording::of_var(x).unwrap();
+    let (first, second) = (recording.begin_tail(), recording.begin_tail());
+    drop(first);
+    drop(second);
+    assert_eq!((tape.var(2.0) * x).value(), 4.0);
+}

@@ -144,7 +144,7 @@ impl<E: Real> Inner<E> {
     }
 
     /// Opens a new part of the recording, with a tag of its own.
-    pub(crate) fn begin(&self) -> u32 {
+    pub(crate) fn begin(self: &Rc<Self>) -> u32 {
         let tag = registry::enroll(self);
         let tensors = self.tensors.borrow();
         self.marks.borrow_mut().push(Mark {
@@ -160,6 +160,9 @@ impl<E: Real> Inner<E> {
 
     /// Forgets the part that has this tag, and every later one; their handles are stale.
     pub(crate) fn rewind(&self, tag: u32) {
+        if self.marks.borrow().iter().all(|mark| mark.tag != tag) {
+            return;
+        }
         self.scalars.assert_no_readers();
         while let Some(mark) = self.marks.borrow_mut().pop() {
             registry::retire::<E>(mark.tag);
@@ -172,7 +175,6 @@ impl<E: Real> Inner<E> {
         }
         if let Some(mark) = self.marks.borrow().last() {
             self.tag_now.set(mark.tag);
-            registry::point_at(mark.tag, self);
         }
     }
 
@@ -243,6 +245,11 @@ impl<E: Real> Inner<E> {
 
 impl<E: Real> Drop for Inner<E> {
     fn drop(&mut self) {
+        // A tape retires its tags when it is dropped, unless it was refused because a segment was lent.
+        // No tag may outlive the arena, whatever has happened.
+        for mark in self.marks.borrow().iter() {
+            registry::retire::<E>(mark.tag);
+        }
         recycle::tape_dropped::<E>();
     }
 }

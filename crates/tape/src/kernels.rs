@@ -133,6 +133,25 @@ pub(crate) fn sum<E: Real>(x: &[E]) -> E {
     lanes[0]
 }
 
+/// The sum of the rows of `x`, each as long as `out`: pairwise over blocks of rows.
+pub(crate) fn sum_rows<E: Real>(x: &[E], out: &mut [E]) {
+    const BLOCK: usize = 64;
+    let width = out.len();
+    let rows = x.len() / width;
+    if rows > BLOCK {
+        let half = (rows / 2).next_multiple_of(BLOCK) * width;
+        sum_rows(&x[..half], out);
+        let mut rest = crate::recycle::Scratch::<E>::filled(width, E::ZERO);
+        sum_rows(&x[half..], &mut rest);
+        out.iter_mut().zip(rest.iter()).for_each(|(out, &x)| *out += x);
+        return;
+    }
+    out.fill(E::ZERO);
+    for row in x.chunks_exact(width) {
+        out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
+    }
+}
+
 /// Fills `out`, of the given shape, with elements of `data` read by stride.
 pub(crate) fn read_strided<E: Real>(data: &[E], shape: &Shape, strides: &[usize], out: &mut [E]) {
     let rank = shape.rank();

@@ -25,6 +25,9 @@ pub struct Pool<E: Real> {
 struct Class<E> {
     len: usize,
     free: Vec<Arc<Vec<E>>>,
+    /// How many were taken and have not come back. No more are accepted: the buffers that a user moves
+    /// onto a tape would pile up here.
+    out: usize,
     idle: u32,
 }
 
@@ -52,13 +55,23 @@ fn with_pool<E: Real, R>(f: impl FnOnce(&mut Pool<E>) -> R) -> Option<R> {
 
 /// A buffer of `len` elements of unspecified value that nobody else holds.
 pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
-    with_pool(|pool: &mut Pool<E>| {
-        let k = pool.classes.binary_search_by_key(&len, |class| class.len).ok()?;
-        pool.classes[k].idle = 0;
-        pool.classes[k].free.pop()
-    })
-    .flatten()
-    .unwrap_or_else(|| Arc::new(vec![E::ZERO; len]))
+    let recycled = with_pool(|pool: &mut Pool<E>| {
+        if pool.tapes == 0 {
+            return None;
+        }
+        let k = match pool.classes.binary_search_by_key(&len, |class| class.len) {
+            Ok(k) => k,
+            Err(k) => {
+                pool.classes.insert(k, Class { len, free: Vec::new(), out: 0, idle: 0 });
+                k
+            }
+        };
+        let class = &mut pool.classes[k];
+        class.out += 1;
+        class.idle = 0;
+        class.free.pop()
+    });
+    recycled.flatten().unwrap_or_else(|| Arc::new(vec![E::ZERO; len]))
 }
 
 /// Gives a buffer back; one that somebody else still holds is left to its other owners.
@@ -67,15 +80,12 @@ pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
         return;
     }
     with_pool(|pool: &mut Pool<E>| {
-        if pool.tapes == 0 {
-            return;
-        }
-        match pool.classes.binary_search_by_key(&buffer.len(), |class| class.len) {
-            Ok(k) => pool.classes[k].free.push(buffer),
-            Err(k) => {
-                let class = Class { len: buffer.len(), free: vec![buffer], idle: 0 };
-                pool.classes.insert(k, class);
-            }
+        let found = pool.classes.binary_search_by_key(&buffer.len(), |class| class.len);
+        if let Ok(k) = found
+            && pool.classes[k].out > 0
+        {
+            pool.classes[k].out -= 1;
+            pool.classes[k].free.push(buffer);
         }
     });
 }

@@ -4,7 +4,7 @@
 //! runs inside `LocalKey::with` copies a pointer out and does nothing else: with more work in the
 //! closure the compiler stops inlining it, and every operation takes three times as long.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -69,8 +69,9 @@ impl<E: Real> Registry<E> {
 /// Makes a new tag for `inner` and makes it the tape at hand.
 ///
 /// The tag must be [`retire`]d before `inner` is freed.
-pub(crate) fn enroll<E: Real>(inner: &Inner<E>) -> u32 {
-    let pointer: *const Inner<E> = inner;
+pub(crate) fn enroll<E: Real>(inner: &Rc<Inner<E>>) -> u32 {
+    // Not a pointer made from a reference: `hold` reaches the counts beside the value through it.
+    let pointer = Rc::as_ptr(inner);
     let tag = E::registry().with_borrow_mut(|registry| {
         let tag = registry.draw();
         registry.live.push((tag, pointer));
@@ -124,9 +125,7 @@ pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
 #[inline(never)]
 #[track_caller]
 fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
-    let found = E::registry().with(|registry| {
-        registry.borrow().live.iter().find(|&&(live, _)| live == tag).map(|&(_, inner)| inner)
-    });
+    let found = pointer_of::<E>(tag);
     let Some(inner) = found else {
         panic!(
             "a stale handle (of tape {tag}): its tape was reset or dropped, or belongs to another \
@@ -143,10 +142,7 @@ fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
 
 /// The arena that `tag` names, kept alive by the result; `None` if there is none on this thread.
 pub(crate) fn hold<E: Real>(tag: u32) -> Option<Rc<Inner<E>>> {
-    if !is_live::<E>(tag) {
-        return None;
-    }
-    let inner: *const Inner<E> = find::<E>(tag).0;
+    let inner = pointer_of::<E>(tag)?;
     // SAFETY: an enrolled `Inner` is in an `Rc` (`Inner::new` makes no other), and it is alive, as in
     // `find`, so its count may be raised.
     unsafe {
@@ -157,8 +153,13 @@ pub(crate) fn hold<E: Real>(tag: u32) -> Option<Rc<Inner<E>>> {
 
 /// Whether `tag` names a tape of this thread.
 pub(crate) fn is_live<E: Real>(tag: u32) -> bool {
-    tag != NO_TAPE
-        && E::registry()
-            .try_with(|registry| registry.borrow().live.iter().any(|&(live, _)| live == tag))
-            .unwrap_or(false)
+    pointer_of::<E>(tag).is_some()
+}
+
+fn pointer_of<E: Real>(tag: u32) -> Option<*const Inner<E>> {
+    let find = |registry: &RefCell<Registry<E>>| {
+        registry.borrow().live.iter().find(|&&(live, _)| live == tag).map(|&(_, inner)| inner)
+    };
+    // At the end of a thread its table may be gone.
+    E::registry().try_with(find).ok().flatten()
 }

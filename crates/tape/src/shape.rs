@@ -11,7 +11,17 @@ use smallvec::SmallVec;
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Shape(SmallVec<[usize; 4]>);
 
+/// The most axes that a tensor may have: reductions keep a set of them in the bits of a word.
+const MAX_RANK: usize = 32;
+
 impl Shape {
+    #[track_caller]
+    fn new(lens: SmallVec<[usize; 4]>) -> Shape {
+        let rank = lens.len();
+        assert!(rank <= MAX_RANK, "a tensor has at most {MAX_RANK} axes, not {rank}");
+        Shape(lens)
+    }
+
     /// The shape of a single number: no axes, one element.
     pub fn scalar() -> Shape {
         Shape::default()
@@ -26,18 +36,28 @@ impl Shape {
     ///
     /// # Panics
     /// If the product does not fit a `usize`.
+    #[track_caller]
     pub fn elements(&self) -> usize {
-        self.0
-            .iter()
-            .try_fold(1usize, |n, &d| n.checked_mul(d))
-            .expect("the number of elements of a shape must fit a usize")
+        match self.checked_elements() {
+            Some(elements) => elements,
+            None => panic!("the number of elements of the shape {self} does not fit a usize"),
+        }
+    }
+
+    /// The number of elements; `None` if it does not fit a `usize`.
+    pub fn checked_elements(&self) -> Option<usize> {
+        if self.0.contains(&0) {
+            return Some(0);
+        }
+        self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
     }
 
     /// The row-major strides, in elements.
     pub fn strides(&self) -> SmallVec<[usize; 4]> {
         let mut strides: SmallVec<[usize; 4]> = SmallVec::from_elem(1, self.rank());
         for k in (1..self.rank()).rev() {
-            strides[k - 1] = strides[k] * self.0[k];
+            // Only a shape without elements can have strides that are too large.
+            strides[k - 1] = strides[k].saturating_mul(self.0[k]);
         }
         strides
     }
@@ -86,7 +106,9 @@ impl Shape {
         self.0.push(len);
     }
 
+    #[track_caller]
     pub(crate) fn insert(&mut self, axis: usize, len: usize) {
+        assert!(self.rank() < MAX_RANK, "a tensor has at most {MAX_RANK} axes");
         self.0.insert(axis, len);
     }
 
@@ -107,20 +129,23 @@ impl Deref for Shape {
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
+    #[track_caller]
     fn from(lens: [usize; N]) -> Self {
-        Shape(SmallVec::from_slice(&lens))
+        Shape::new(SmallVec::from_slice(&lens))
     }
 }
 
 impl From<&[usize]> for Shape {
+    #[track_caller]
     fn from(lens: &[usize]) -> Self {
-        Shape(SmallVec::from_slice(lens))
+        Shape::new(SmallVec::from_slice(lens))
     }
 }
 
 impl From<Vec<usize>> for Shape {
+    #[track_caller]
     fn from(lens: Vec<usize>) -> Self {
-        Shape(SmallVec::from_vec(lens))
+        Shape::new(SmallVec::from_vec(lens))
     }
 }
 
@@ -132,7 +157,7 @@ impl From<&Shape> for Shape {
 
 impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(lens: I) -> Self {
-        Shape(lens.into_iter().collect())
+        Shape::new(lens.into_iter().collect())
     }
 }
 
@@ -203,6 +228,10 @@ impl AxisSet {
 
     pub(crate) fn insert(&mut self, k: usize) {
         self.0 |= 1 << k;
+    }
+
+    pub(crate) fn remove(&mut self, k: usize) {
+        self.0 &= !(1 << k);
     }
 
     pub(crate) fn contains(self, k: usize) -> bool {

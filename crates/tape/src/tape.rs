@@ -99,7 +99,8 @@ impl<E: Real> Tape<E> {
 
     /// The line that recorded scalar node `v`, if the tape keeps those of scalars.
     pub fn location(&self, v: Var<E>) -> Option<&'static Location<'static>> {
-        self.inner.scalars.location(v.index)
+        let own = v.tag == self.inner.tag_of_scalar(v.index);
+        self.inner.scalars.location(v.index).filter(|_| own)
     }
 
     /// Forgets the recording and keeps its memory for the next one. All handles become stale.

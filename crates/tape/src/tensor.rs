@@ -45,8 +45,11 @@ impl<E: Real> Tensor<E> {
     #[track_caller]
     pub fn try_new(shape: impl Into<Shape>, data: Vec<E>) -> Result<Self, Error> {
         let shape = shape.into();
-        if shape.elements() != data.len() {
-            let detail = format!("the shape has {} elements, not {}", shape.elements(), data.len());
+        if shape.checked_elements() != Some(data.len()) {
+            let detail = match shape.checked_elements() {
+                Some(n) => format!("the shape has {n} elements, not {}", data.len()),
+                None => "the number of elements does not fit a usize".to_owned(),
+            };
             return Err(Error::shape("Tensor::new", &[&shape], detail));
         }
         Ok(Tensor { shape, data: Arc::new(data) })

@@ -195,58 +195,76 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let on_tape = operands.iter().find(|v| v.tag != NO_TAPE).expect("the caller has looked");
         let location = Location::caller();
-        let (out, pending) = {
-            let (inner, tag) = registry::find::<E>(on_tape.tag);
-            let lane = &mut *inner.tensors.borrow_mut();
-            let mut shape = least;
-            let mut numbers = [exponent; MAX_OPERANDS];
-            let (mut constants, mut pending, mut active) = (0, 1u32, false);
-            for (k, operand) in operands.iter().enumerate() {
-                if operand.tag == NO_TAPE {
-                    constants |= 1 << k;
-                    numbers[k] = inner.scalars.constant(operand.constant);
-                    continue;
-                }
-                inner.assert_owns(operand.tag);
-                let node = operand.node(lane);
-                shape = match shape.broadcast(&node.shape) {
-                    Some(shape) => shape,
-                    None => {
-                        let shapes = operands.iter().map(|o| match o.tag {
-                            NO_TAPE => Shape::scalar(),
-                            _ => o.node(lane).shape.clone(),
-                        });
-                        return Err(Error::Shape {
-                            operation: name,
-                            shapes: shapes.collect(),
-                            detail: "they do not broadcast".to_owned(),
-                            location,
-                        });
-                    }
-                };
-                numbers[k] = operand.index;
-                pending = pending.saturating_add(node.pending);
-                active |= node.active;
+        Self::relieve(on_tape.tag, operands);
+        let (inner, tag) = registry::find::<E>(on_tape.tag);
+        let lane = &mut *inner.tensors.borrow_mut();
+        let mut shape = least;
+        let mut numbers = [exponent; MAX_OPERANDS];
+        let (mut constants, mut pending, mut active) = (0, 1u32, false);
+        for (k, operand) in operands.iter().enumerate() {
+            if operand.tag == NO_TAPE {
+                constants |= 1 << k;
+                numbers[k] = inner.scalars.constant(operand.constant);
+                continue;
             }
-            active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
-            let arity = operands.len() as u8;
-            let node = TensorNode {
-                kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
-                shape,
-                at: inner.scalars.len() as u32,
-                location,
-                value: None,
-                pending,
-                active,
-                label: None,
+            inner.assert_owns(operand.tag);
+            let node = operand.node(lane);
+            shape = match shape.broadcast(&node.shape) {
+                Some(shape) => shape,
+                None => {
+                    let shapes = operands.iter().map(|o| match o.tag {
+                        NO_TAPE => Shape::scalar(),
+                        _ => o.node(lane).shape.clone(),
+                    });
+                    return Err(Error::Shape {
+                        operation: name,
+                        shapes: shapes.collect(),
+                        detail: "they do not broadcast".to_owned(),
+                        location,
+                    });
+                }
             };
-            let out = TensorVar::on_tape(inner.push_tensor(lane, node), tag);
-            (out, pending)
-        };
-        if pending > cluster::MAX_PENDING {
-            out.value();
+            numbers[k] = operand.index;
+            pending = pending.saturating_add(node.pending);
+            active |= node.active;
         }
-        Ok(out)
+        active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
+        let arity = operands.len() as u8;
+        let node = TensorNode {
+            kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
+            shape,
+            at: inner.scalars.len() as u32,
+            location,
+            value: None,
+            pending,
+            active,
+            label: None,
+        };
+        Ok(TensorVar::on_tape(inner.push_tensor(lane, node), tag))
+    }
+
+    /// Computes operands, those with the most pending nodes first, until a node made of all of them has
+    /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on.
+    #[track_caller]
+    fn relieve(tag: u32, operands: &[Self]) {
+        loop {
+            let (mut total, mut most) = (1u32, (0, operands[0]));
+            let (inner, _) = registry::find::<E>(tag);
+            let lane = inner.tensors.borrow();
+            for &operand in operands.iter().filter(|v| v.tag != NO_TAPE) {
+                // Handles are checked when the operation is recorded.
+                let pending = lane.nodes.get(operand.index as usize).map_or(0, |n| n.pending);
+                total = total.saturating_add(pending);
+                if pending > most.0 {
+                    most = (pending, operand);
+                }
+            }
+            drop(lane);
+            if total <= cluster::MAX_PENDING {
+                return;
+            }
+            most.1.value();
+        }
     }
 
     /// Records a primitive.
@@ -358,7 +376,7 @@ impl<E: Real> TensorVar<E> {
     /// Records [`Elementary::clamp`].
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
-        self.max(low).min(high)
+        Elementary::clamp(self, low.into(), high.into())
     }
 
     /// Records [`Elementary::select_gt`]: elementwise `x` where `a > b`, else `y`.
@@ -411,6 +429,10 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     inputs: &[TensorVar<E>],
 ) -> Result<SmallVec<[TensorVar<E>; 2]>, Error> {
     let name = op.name();
+    assert!(
+        !inputs.is_empty(),
+        "{name}: an operation needs an input, which says what tape it is on"
+    );
     let Some(on_tape) = inputs.iter().find(|v| v.tag != NO_TAPE) else {
         panic!("{name}: all inputs are constants without a tape; put one on it by Tape::constant")
     };
@@ -434,6 +456,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         Ok(out_shapes) => out_shapes,
         Err(misfit) => return Err(misfit.into_error(name, &shapes)),
     };
+    assert!(!out_shapes.is_empty(), "{name}: infer announces no outputs");
     let mut outputs = Outputs::new(name, out_shapes);
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));

@@ -3,7 +3,7 @@
 use tape::engine::{Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail};
 use tape::{Real, TensorVar};
 
-use super::{Needs, accumulate, extent, group_of};
+use super::{Needs, accumulate, extent, group_of, one};
 use crate::Gradients;
 
 /// What stands in the slot of a scalar that nothing has flowed to: -0, the neutral element of IEEE
@@ -71,7 +71,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                 sweep.open_tail();
                 sweep.tensors[t as usize] = Some(match cotangent {
                     Some(cotangent) => recording.constant(cotangent),
-                    None => TensorVar::scalar_constant(E::ONE),
+                    None => one(recording, t),
                 });
             }
         }
@@ -197,6 +197,6 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         }
         // The handles of the tail go stale here; the values above have been taken out of it.
         drop(self.tail.take());
-        Gradients::new(self.scalars, leaves, self.recording.scalar_tags())
+        Gradients::new(self.scalars, leaves, self.recording.scalar_tags(), variables)
     }
 }

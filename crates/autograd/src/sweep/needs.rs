@@ -31,6 +31,10 @@ impl<E: Real> Needs<E> {
         let first_tensor =
             needs.tensors.iter().position(|&needed| needed).unwrap_or(tensors as usize);
         let mut next = first_scalar as u32;
+        if (first_tensor as u32) < tensors {
+            // A tensor may lead to scalars that come before the first asked-for one.
+            next = next.min(recording.tensor_info(first_tensor as u32).at.min(scalars));
+        }
         for t in first_tensor as u32..tensors {
             let at = recording.tensor_info(t).at.min(scalars);
             needs.mark_scalars(recording, next, at);
@@ -38,7 +42,6 @@ impl<E: Real> Needs<E> {
             needs.mark(recording, NodeId::Tensor(t));
         }
         needs.mark_scalars(recording, next, scalars);
-        // A tensor may have led to scalars before the first asked-for one.
         let first = needs.scalars.iter().position(|&needed| needed).unwrap_or(scalars as usize);
         needs.first_scalar = first as u32;
         needs

@@ -3,7 +3,7 @@
 use tape::engine::{NodeId, Recording};
 use tape::{Real, TensorVar, Var};
 
-use super::{Needs, accumulate, extent, group_of};
+use super::{Needs, accumulate, extent, group_of, one};
 
 /// A sweep that records what it does.
 pub(crate) struct Recorded<'a, E: Real> {
@@ -31,8 +31,7 @@ impl<'a, E: Real> Recorded<'a, E> {
         match out {
             NodeId::Scalar(i) => sweep.scalars[i as usize] = Some(Var::constant(E::ONE)),
             NodeId::Tensor(t) => {
-                let seed = seed.unwrap_or(TensorVar::scalar_constant(E::ONE));
-                sweep.tensors[t as usize] = Some(seed);
+                sweep.tensors[t as usize] = Some(seed.unwrap_or_else(|| one(recording, t)));
             }
         }
         sweep.sweep(scalars, tensors);
@@ -73,11 +72,14 @@ impl<'a, E: Real> Recorded<'a, E> {
             return;
         }
         let (slots, needs) = (&mut self.scalars, &self.needs);
-        self.recording.recorded_scalar_rule(i, g, |operand, cotangent| {
-            if needs.get(NodeId::Scalar(operand)) {
+        self.recording.recorded_scalar_rule(
+            i,
+            g,
+            |id| needs.get(id),
+            |operand, cotangent| {
                 add(&mut slots[operand as usize], cotangent);
-            }
-        });
+            },
+        );
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {

@@ -36,7 +36,7 @@ macro_rules! moments {
             /// What is added to the root.
             ///
             /// # Panics
-            /// If it is negative.
+            /// If it is negative or not finite.
             #[must_use]
             #[track_caller]
             pub fn epsilon(mut self, epsilon: f64) -> Self {
@@ -92,6 +92,10 @@ pub struct Adam<E: Real = f64> {
 
 impl<E: Real> Adam<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         Adam { frame: Frame::new(rate.into()), moments: Moments::DEFAULT }.build()
     }
@@ -110,6 +114,10 @@ pub struct AdamW<E: Real = f64> {
 
 impl<E: Real> AdamW<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         let mut frame = Frame::new(rate.into());
         frame.decoupled = true;
@@ -118,6 +126,9 @@ impl<E: Real> AdamW<E> {
     }
 
     /// The decoupled decay: [`AddDecay`](crate::transforms::AddDecay) behind the scaling. By default 0.01.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn weight_decay(mut self, rate: f64) -> Self {

@@ -19,6 +19,10 @@ pub struct Adagrad<E: Real = f64> {
 
 impl<E: Real> Adagrad<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         Adagrad { frame: Frame::new(rate.into()), epsilon: 1e-10, initial: 0.0 }.build()
     }
@@ -26,7 +30,7 @@ impl<E: Real> Adagrad<E> {
     /// What is added to the root.
     ///
     /// # Panics
-    /// If it is negative.
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
@@ -37,7 +41,7 @@ impl<E: Real> Adagrad<E> {
     /// Where the sum of squares starts.
     ///
     /// # Panics
-    /// If it is negative.
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn initial_accumulator(mut self, initial: f64) -> Self {
@@ -67,6 +71,10 @@ pub struct RmsProp<E: Real = f64> {
 
 impl<E: Real> RmsProp<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         RmsProp {
             frame: Frame::new(rate.into()),
@@ -92,7 +100,7 @@ impl<E: Real> RmsProp<E> {
     /// What is added to the root.
     ///
     /// # Panics
-    /// If it is negative.
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
@@ -144,6 +152,10 @@ pub struct Adadelta<E: Real = f64> {
 
 impl<E: Real> Adadelta<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         Adadelta { frame: Frame::new(rate.into()), rho: 0.9, epsilon: 1e-6 }.build()
     }
@@ -162,7 +174,7 @@ impl<E: Real> Adadelta<E> {
     /// What is added below both roots.
     ///
     /// # Panics
-    /// If it is negative.
+    /// If it is negative or not finite.
     #[must_use]
     #[track_caller]
     pub fn epsilon(mut self, epsilon: f64) -> Self {

@@ -35,6 +35,10 @@ pub type Sgd<E = f64> = GradientDescent<E>;
 
 impl<E: Real> GradientDescent<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         let frame = Frame::new(rate.into());
         GradientDescent { frame }.build()
@@ -58,10 +62,12 @@ impl<E: Real> GradientDescent<E> {
 /// # let mut params = Params::new();
 /// # let x = params.insert("x", Tensor::from([1.0, 2.0]));
 /// # let tape = Tape::new();
-/// # let gradients = params.bind(&tape)[x].sum().backward()?;
 /// let mut opt = Momentum::new(0.5).momentum(0.5);
-/// opt.step(&mut params, &gradients)?; // by 0.5 * 1
-/// opt.step(&mut params, &gradients)?; // by 0.5 * (0.5 * 1 + 1)
+/// // By 0.5 * 1, and then by 0.5 * (0.5 * 1 + 1).
+/// for _ in 0..2 {
+///     let gradients = params.bind(&tape)[x].sum().backward()?;
+///     opt.step(&mut params, &gradients)?;
+/// }
 /// assert_eq!(params.get(x), &Tensor::from([-0.25, 0.75]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -74,6 +80,10 @@ pub struct Momentum<E: Real = f64> {
 
 impl<E: Real> Momentum<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         Momentum { frame: Frame::new(rate.into()), momentum: 0.9, averaging: false }.build()
     }
@@ -120,6 +130,10 @@ pub struct Nesterov<E: Real = f64> {
 
 impl<E: Real> Nesterov<E> {
     /// With a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Self {
         Nesterov { frame: Frame::new(rate.into()), momentum: 0.9 }.build()
     }

@@ -28,6 +28,7 @@ struct Frame<E: Real> {
     decoupled: bool,
     l1: f64,
     undecayed: Option<String>,
+    outdated: bool,
     chain: Chain<E>,
 }
 
@@ -42,6 +43,7 @@ impl<E: Real> Frame<E> {
             decoupled: false,
             l1: 0.0,
             undecayed: None,
+            outdated: false,
             chain: Chain::new(),
         }
     }
@@ -71,7 +73,8 @@ impl<E: Real> Frame<E> {
         if self.decoupled {
             chain = self.decayed(chain);
         }
-        chain.then(ScaleBySchedule::new(self.rate.clone()))
+        let chain = chain.then(ScaleBySchedule::new(self.rate.clone()));
+        if self.outdated { chain.accept_outdated() } else { chain }
     }
 
     #[track_caller]
@@ -95,6 +98,9 @@ macro_rules! framed {
     ($name:ident, $rate:expr) => {
         impl<E: Real> $name<E> {
             /// Bounds each element of the gradient: [`ClipValue`].
+            ///
+            /// # Panics
+            /// If `limit` is negative or NaN.
             #[must_use]
             #[track_caller]
             pub fn clip_value(mut self, limit: f64) -> Self {
@@ -103,6 +109,9 @@ macro_rules! framed {
             }
 
             /// Bounds the norm of the gradient of each parameter: [`ClipNorm`].
+            ///
+            /// # Panics
+            /// If `limit` is negative or NaN.
             #[must_use]
             #[track_caller]
             pub fn clip_norm(mut self, limit: f64) -> Self {
@@ -111,6 +120,9 @@ macro_rules! framed {
             }
 
             /// Bounds the norm of all gradients together: [`ClipGlobalNorm`].
+            ///
+            /// # Panics
+            /// If `limit` is negative or NaN.
             #[must_use]
             #[track_caller]
             pub fn clip_global_norm(mut self, limit: f64) -> Self {
@@ -120,6 +132,9 @@ macro_rules! framed {
 
             /// Adds the subgradient of the penalty `rate |x|_1` to the gradient, behind the bounds:
             /// [`AddSign`].
+            ///
+            /// # Panics
+            /// If `rate` is negative or not finite.
             #[must_use]
             #[track_caller]
             pub fn l1(mut self, rate: f64) -> Self {
@@ -133,6 +148,14 @@ macro_rules! framed {
             #[track_caller]
             pub fn without_decay(mut self, group: impl Into<String>) -> Self {
                 self.frame.undecayed = Some(group.into());
+                self.build()
+            }
+
+            /// Also takes gradients at values that the parameters no longer have: see
+            /// [`Chain::accept_outdated`].
+            #[must_use]
+            pub fn accept_outdated(mut self) -> Self {
+                self.frame.outdated = true;
                 self.build()
             }
 
@@ -193,6 +216,9 @@ macro_rules! coupled_decay {
         impl<E: Real> $name<E> {
             /// Adds `rate x`, the gradient of the penalty `rate/2 |x|^2`, to the gradient, behind the
             /// bounds: the coupled form of [`AddDecay`]. By default 0.
+            ///
+            /// # Panics
+            /// If `rate` is negative or not finite.
             #[must_use]
             #[track_caller]
             pub fn weight_decay(mut self, rate: f64) -> Self {

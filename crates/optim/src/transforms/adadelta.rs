@@ -18,7 +18,7 @@ impl ScaleByAdadelta {
     /// With the decay `rho`. `epsilon` sets the size of the first steps.
     ///
     /// # Panics
-    /// If `rho` is not in `[0, 1)`, or `epsilon` is negative.
+    /// If `rho` is not in `[0, 1)`, or `epsilon` is negative or not finite.
     #[track_caller]
     pub fn new(rho: f64, epsilon: f64) -> Self {
         ScaleByAdadelta { rho: check_decay("rho", rho), epsilon: check_size("epsilon", epsilon) }

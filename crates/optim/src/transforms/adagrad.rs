@@ -18,7 +18,7 @@ impl ScaleByAdagrad {
     /// With `s` starting at `initial`.
     ///
     /// # Panics
-    /// If an argument is negative.
+    /// If an argument is negative or not finite.
     #[track_caller]
     pub fn new(epsilon: f64, initial: f64) -> Self {
         ScaleByAdagrad {

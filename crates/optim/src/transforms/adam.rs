@@ -23,7 +23,7 @@ impl ScaleByAdam {
     /// With the decays of both means.
     ///
     /// # Panics
-    /// If a decay is not in `[0, 1)`, or `epsilon` is negative.
+    /// If a decay is not in `[0, 1)`, or `epsilon` is negative or not finite.
     #[track_caller]
     pub fn new(beta1: f64, beta2: f64, epsilon: f64) -> Self {
         ScaleByAdam {

@@ -3,7 +3,7 @@
 use tape::Real;
 
 use super::scale::scale;
-use super::{At, State, Statistic, Transform, check_size};
+use super::{At, State, Statistic, Transform, check_limit};
 
 /// `u <- min(max(u, -limit), limit)`, element by element.
 #[derive(Clone, Debug)]
@@ -15,10 +15,10 @@ impl ClipValue {
     /// Bounds each element.
     ///
     /// # Panics
-    /// If `limit` is negative.
+    /// If `limit` is negative or NaN. Infinity bounds nothing.
     #[track_caller]
     pub fn new(limit: f64) -> Self {
-        ClipValue { limit: check_size("the limit", limit) }
+        ClipValue { limit: check_limit(limit) }
     }
 }
 
@@ -46,10 +46,10 @@ impl ClipNorm {
     /// Bounds the norm of each parameter's update.
     ///
     /// # Panics
-    /// If `limit` is negative.
+    /// If `limit` is negative or NaN. Infinity bounds nothing.
     #[track_caller]
     pub fn new(limit: f64) -> Self {
-        ClipNorm { limit: check_size("the limit", limit) }
+        ClipNorm { limit: check_limit(limit) }
     }
 }
 
@@ -76,10 +76,10 @@ impl ClipGlobalNorm {
     /// Bounds the norm of all updates of a step.
     ///
     /// # Panics
-    /// If `limit` is negative.
+    /// If `limit` is negative or NaN. Infinity bounds nothing.
     #[track_caller]
     pub fn new(limit: f64) -> Self {
-        ClipGlobalNorm { limit: check_size("the limit", limit) }
+        ClipGlobalNorm { limit: check_limit(limit) }
     }
 }
 

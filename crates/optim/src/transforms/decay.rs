@@ -22,10 +22,10 @@ impl AddDecay {
     /// Adds `rate x`.
     ///
     /// # Panics
-    /// If `rate` is negative.
+    /// If `rate` is negative or not finite.
     #[track_caller]
     pub fn new(rate: f64) -> Self {
-        AddDecay { rate: check_size("weight decay", rate) }
+        AddDecay { rate: check_size("the weight decay", rate) }
     }
 }
 
@@ -51,7 +51,7 @@ impl AddSign {
     /// Adds `rate sign(x)`.
     ///
     /// # Panics
-    /// If `rate` is negative.
+    /// If `rate` is negative or not finite.
     #[track_caller]
     pub fn new(rate: f64) -> Self {
         AddSign { rate: check_size("the rate of the penalty", rate) }

@@ -83,6 +83,13 @@ pub trait Transform<E: Real>: Debug + Send + Sync {
         Statistic::None
     }
 
+    /// The learning rate of a step, if it is one: the chain refuses a step at which it is not finite,
+    /// before anything is changed. `step` counts the steps that the optimiser has taken before.
+    fn rate(&self, step: u64) -> Option<f64> {
+        let _ = step;
+        None
+    }
+
     /// Changes a chunk of the update of one parameter. `parameter` is the value before the step at
     /// the same elements.
     fn chunk(&self, at: &At, state: State<'_, E>, parameter: &[E], update: &mut [E]);
@@ -148,9 +155,16 @@ fn check_decay(what: &str, decay: f64) -> f64 {
     decay
 }
 
-/// Panics unless a number is at least 0.
+/// Panics unless a number is finite and at least 0.
 #[track_caller]
-fn check_size(what: &str, size: f64) -> f64 {
-    assert!(size >= 0.0, "{what} {size} is not at least 0");
+pub(crate) fn check_size(what: &str, size: f64) -> f64 {
+    assert!(size >= 0.0 && size.is_finite(), "{what} {size} is not finite and at least 0");
     size
+}
+
+/// Panics unless a bound is at least 0; infinity bounds nothing.
+#[track_caller]
+fn check_limit(limit: f64) -> f64 {
+    assert!(limit >= 0.0, "the limit {limit} is not at least 0");
+    limit
 }

@@ -24,7 +24,7 @@ impl ScaleByRms {
     /// With the decay `alpha`.
     ///
     /// # Panics
-    /// If `alpha` is not in `[0, 1)`, or `epsilon` is negative.
+    /// If `alpha` is not in `[0, 1)`, or `epsilon` is negative or not finite.
     #[track_caller]
     pub fn new(alpha: f64, epsilon: f64) -> Self {
         ScaleByRms {

@@ -13,7 +13,12 @@ pub struct Scale {
 
 impl Scale {
     /// Scales by `factor`. As updates are subtracted, a negative one ascends.
+    ///
+    /// # Panics
+    /// If `factor` is not finite.
+    #[track_caller]
     pub fn new(factor: f64) -> Self {
+        assert!(factor.is_finite(), "the factor {factor} is not finite");
         Scale { factor }
     }
 }
@@ -32,12 +37,20 @@ pub struct ScaleBySchedule {
 
 impl ScaleBySchedule {
     /// Scales by a learning rate, a number or a [`Schedule`].
+    ///
+    /// # Panics
+    /// If a number is negative or not finite.
+    #[track_caller]
     pub fn new(schedule: impl Into<Schedule>) -> Self {
         ScaleBySchedule { schedule: schedule.into() }
     }
 }
 
 impl<E: Real> Transform<E> for ScaleBySchedule {
+    fn rate(&self, step: u64) -> Option<f64> {
+        Some(self.schedule.at(step))
+    }
+
     fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
         scale(update, self.schedule.at(at.step));
     }

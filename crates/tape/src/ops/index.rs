@@ -286,10 +286,10 @@ impl<E: Real> TensorVar<E> {
     }
 }
 
-/// Elementwise `x` where the mask is not 0, else `y`; shapes broadcast.
+/// Elementwise `x` where the mask is neither 0 nor NaN, else `y`; shapes broadcast.
 ///
-/// The derivative goes to the chosen branch alone. A branch that is not chosen contributes nothing
-/// here, but its own inside may still make NaN from `0 * inf`: keep its argument in its domain as
+/// The derivative goes to the chosen branch. The other one receives the cotangent 0, and inside of it
+/// `0 * inf` is NaN: keep its argument in its domain as
 /// well, `where_(mask, where_(mask, x, 1.0).ln(), 0.0)`.
 #[track_caller]
 pub fn where_<E: Real>(

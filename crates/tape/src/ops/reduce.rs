@@ -2,8 +2,9 @@
 
 use smallvec::smallvec;
 
-use crate::kernels::{for_each_reduced, sum};
+use crate::kernels::{for_each_reduced, sum, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::recycle::Scratch;
 use crate::shape::AxisSet;
 use crate::{Error, IntoAxes, Real, Shape, Tensor, TensorVar};
 
@@ -41,19 +42,38 @@ impl Over {
         }
         reduced.reshape(self.kept(input))
     }
+}
 
-    /// The lengths (outside, reduced, inside) if the reduced axes are neighbours.
-    fn block(self, shape: &Shape) -> Option<(usize, usize, usize)> {
-        let first = (0..shape.rank()).find(|&k| self.axes.contains(k))?;
-        let end = (first..shape.rank()).find(|&k| !self.axes.contains(k)).unwrap_or(shape.rank());
-        if (end..shape.rank()).any(|k| self.axes.contains(k)) {
-            return None;
-        }
-        Some((
-            shape[..first].iter().product(),
-            shape[first..end].iter().product(),
-            shape[end..].iter().product(),
-        ))
+/// Sums over some axes, each run of neighbours at once, the last run first.
+fn sum_over<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, out: &mut [E]) {
+    let Some(last) = (0..shape.rank()).rev().find(|&k| axes.contains(k)) else {
+        return out.copy_from_slice(x);
+    };
+    let first = (0..=last).rev().take_while(|&k| axes.contains(k)).last().unwrap_or(last);
+    let reduced = shape[first..=last].iter().product();
+    let inside = shape[last + 1..].iter().product();
+    if !(0..first).any(|k| axes.contains(k)) {
+        return sum_block(x, reduced, inside, out);
+    }
+    let mut rest = shape.clone();
+    (first..=last).for_each(|k| rest.set(k, 1));
+    let mut partial = Scratch::<E>::filled(rest.elements(), E::ZERO);
+    sum_block(x, reduced, inside, &mut partial);
+    let mut before = axes;
+    (first..=last).for_each(|k| before.remove(k));
+    sum_over(&partial, &rest, before, out);
+}
+
+/// Sums over the middle one of three axes; `x` has the lengths (as `out` says, `reduced`, `inside`).
+fn sum_block<E: Real>(x: &[E], reduced: usize, inside: usize, out: &mut [E]) {
+    if reduced == 0 || inside == 0 {
+        return out.fill(E::ZERO);
+    }
+    let blocks = x.chunks_exact(reduced * inside);
+    if inside == 1 {
+        out.iter_mut().zip(blocks).for_each(|(out, x)| *out = sum(x));
+    } else {
+        out.chunks_exact_mut(inside).zip(blocks).for_each(|(out, x)| sum_rows(x, out));
     }
 }
 
@@ -68,27 +88,8 @@ impl<E: Real> Op<E> for Sum {
         Ok(smallvec![self.0.shape(inputs[0])])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
-        let out = outputs.buffer(0);
-        out.fill(E::ZERO);
-        match self.0.block(shape) {
-            Some((_, reduced, 1)) if reduced > 0 => {
-                for (out, x) in out.iter_mut().zip(x.chunks_exact(reduced)) {
-                    *out = sum(x);
-                }
-            }
-            Some((_, reduced, inside)) if reduced * inside > 0 => {
-                let blocks = x.chunks_exact(reduced * inside);
-                for (out, x) in out.chunks_exact_mut(inside).zip(blocks) {
-                    for row in x.chunks_exact(inside) {
-                        for (out, &x) in out.iter_mut().zip(row) {
-                            *out += x;
-                        }
-                    }
-                }
-            }
-            _ => for_each_reduced(shape, self.0.axes, |i, o| out[o] += x[i]),
-        }
+        let shape = inputs[0].shape();
+        sum_over(inputs[0].as_slice(), shape, self.0.axes, outputs.buffer(0));
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -134,16 +135,17 @@ impl<E: Real> Op<E> for Extremum {
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         // Which elements are extremal is locally constant, so the shares are constants.
+        let same = |x: E, y: E| x == y || x.is_nan() && y.is_nan();
         let (x, y) = (call.inputs[0].value(), call.outputs[0].value());
         let shape = x.shape();
         let mut ties = vec![0usize; y.len()];
         for_each_reduced(shape, self.over.axes, |i, o| {
-            ties[o] += usize::from(x.as_slice()[i] == y.as_slice()[o]);
+            ties[o] += usize::from(same(x.as_slice()[i], y.as_slice()[o]));
         });
         let mut share = Tensor::zeros(shape);
         let shares = share.as_mut_slice();
         for_each_reduced(shape, self.over.axes, |i, o| {
-            if x.as_slice()[i] == y.as_slice()[o] {
+            if same(x.as_slice()[i], y.as_slice()[o]) {
                 shares[i] = E::ONE / E::lit(ties[o] as f64);
             }
         });
@@ -164,21 +166,23 @@ impl<E: Real> Op<E> for LogSumExp {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
-        let mut largest = vec![E::lit(f64::NEG_INFINITY); outputs.shape(0).elements()];
+        let minus_infinity = E::lit(f64::NEG_INFINITY);
+        let mut largest = Scratch::<E>::filled(outputs.shape(0).elements(), minus_infinity);
         for_each_reduced(shape, self.0.axes, |i, o| {
             if x[i] > largest[o] || x[i].is_nan() {
                 largest[o] = x[i];
             }
         });
+        // An infinite largest element would make `inf - inf`.
+        for base in largest.iter_mut().filter(|base| !base.is_finite()) {
+            *base = E::ZERO;
+        }
+        let mut exponentials = Scratch::<E>::filled(x.len(), E::ZERO);
+        for_each_reduced(shape, self.0.axes, |i, o| exponentials[i] = (x[i] - largest[o]).exp());
         let out = outputs.buffer(0);
-        out.fill(E::ZERO);
-        for_each_reduced(shape, self.0.axes, |i, o| {
-            // An infinite largest element would make `inf - inf`.
-            let base = if largest[o].is_finite() { largest[o] } else { E::ZERO };
-            out[o] += (x[i] - base).exp();
-        });
-        for (out, &largest) in out.iter_mut().zip(&largest) {
-            *out = out.ln() + if largest.is_finite() { largest } else { E::ZERO };
+        sum_over(&exponentials, shape, self.0.axes, out);
+        for (out, &base) in out.iter_mut().zip(largest.iter()) {
+            *out = out.ln() + base;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ impl<E: Real> Op<E> for Reshape {
         "reshape"
     }
     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
-        if inputs[0].elements() == self.0.elements() {
+        if Some(inputs[0].elements()) == self.0.checked_elements() {
             return Ok(smallvec![self.0.clone()]);
         }
         Err(Misfit::shape(format!("it does not have the number of elements of {}", self.0)))

@@ -2,7 +2,9 @@
 
 use smallvec::smallvec;
 
+use crate::kernels::sum;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::recycle::Scratch;
 use crate::{Real, Shape, Tensor, TensorVar};
 
 /// `y = exp(x) / sum exp(x)`; the cotangent of `x` is `y (g - sum g y)`.
@@ -36,20 +38,19 @@ fn for_each_line<E: Real>(
     }
 }
 
-/// The largest element of a line (NaN if there is one), or 0 if that is infinite, and the sum of the exponentials
-/// relative to it.
-fn largest_and_sum<E: Real>(x: &[E], stride: usize) -> (E, E) {
+/// The largest element of a line (NaN if there is one) and the sum of the exponentials relative to it,
+/// which are left in `exponentials`.
+fn largest_and_sum<E: Real>(x: &[E], stride: usize, exponentials: &mut [E]) -> (E, E) {
     let mut largest = E::lit(f64::NEG_INFINITY);
     for &x in x.iter().step_by(stride) {
         if x > largest || x.is_nan() {
             largest = x;
         }
     }
-    let mut sum = E::ZERO;
-    for &x in x.iter().step_by(stride) {
-        sum += (x - largest).exp();
+    for (e, &x) in exponentials.iter_mut().zip(x.iter().step_by(stride)) {
+        *e = (x - largest).exp();
     }
-    (largest, sum)
+    (largest, sum(exponentials))
 }
 
 impl<E: Real> Op<E> for Softmax {
@@ -60,10 +61,11 @@ impl<E: Real> Op<E> for Softmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let mut line = Scratch::<E>::filled(inputs[0].shape()[self.axis], E::ZERO);
         for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
-            let (largest, sum) = largest_and_sum(x, stride);
-            for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
-                *out = (x - largest).exp() / sum;
+            let (_, sum) = largest_and_sum(x, stride, &mut line);
+            for (out, &e) in out.iter_mut().step_by(stride).zip(line.iter()) {
+                *out = e / sum;
             }
         });
         Ok(())
@@ -83,8 +85,9 @@ impl<E: Real> Op<E> for LogSoftmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let mut line = Scratch::<E>::filled(inputs[0].shape()[self.axis], E::ZERO);
         for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
-            let (largest, sum) = largest_and_sum(x, stride);
+            let (largest, sum) = largest_and_sum(x, stride, &mut line);
             let ln = sum.ln();
             for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
                 *out = x - largest - ln;

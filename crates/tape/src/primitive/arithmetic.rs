@@ -12,20 +12,28 @@ binary! {
     Mul "mul" |g, a, b, y| a * b, g * b, g * a;
     /// `a / b`: `dy/da = 1/b`, `dy/db = -y/b`.
     Div "div" |g, a, b, y| a / b, g / b, -(g / b * y);
-    /// `a - b trunc(a / b)`: `dy/da = 1`, `dy/db = -trunc(a / b)`.
-    Rem "rem" |g, a, b, y| a % b, g, -(g * (a / b).trunc());
+    /// `a - b q` with the integer `q = trunc(a / b)` of the exact quotient: `dy/da = 1`, `dy/db = -q`.
+    /// The rounded quotient may be on the other side of an integer, so `q` is taken from the value.
+    Rem "rem" |g, a, b, y| a % b, g, -(g * ((a - y) / b).round());
     /// `a^b`: `dy/da = b a^(b-1)`, which is 0 for `a = b = 0`; `dy/db = y ln a`, which is 0 for
     /// `a = 0`.
     ///
     /// The exceptions are made by changing an argument and not by choosing a constant: a constant
-    /// would have no derivative, and `b a^(b-1)` has one at `b = 0`.
+    /// would have no derivative, and `b a^(b-1)` has one at `b = 0`. What is put there instead of 0 is
+    /// NaN for NaN.
     Powf "powf" |g, a, b, y| a.powf(b),
-        g * (b * T::select_gt(a.abs() + b.abs(), T::lit(0.0), a, T::lit(1.0)).powf(b - T::lit(1.0))),
-        g * (y * T::select_gt(a.abs(), T::lit(0.0), a, T::lit(1.0)).ln());
-    /// `sqrt(a^2 + b^2)`: `dy/da = a/y`, `dy/db = b/y`, and 0 at the origin.
+        g * (b * T::select_gt(
+            a.abs() + b.abs(),
+            T::lit(0.0),
+            a,
+            a.abs() + b.abs() + T::lit(1.0),
+        ).powf(b - T::lit(1.0))),
+        g * (y * T::select_gt(a.abs(), T::lit(0.0), a, a.abs() + T::lit(1.0)).ln());
+    /// `sqrt(a^2 + b^2)`: `dy/da = a/y`, `dy/db = b/y`. At the origin `y` counts as infinite, so that all
+    /// derivatives are 0 there.
     Hypot "hypot" |g, a, b, y| a.hypot(b),
-        g * (a / T::select_gt(y, T::lit(0.0), y, T::lit(1.0))),
-        g * (b / T::select_gt(y, T::lit(0.0), y, T::lit(1.0)));
+        g * (a / T::select_gt(y, T::lit(0.0), y, y + T::lit(f64::INFINITY))),
+        g * (b / T::select_gt(y, T::lit(0.0), y, y + T::lit(f64::INFINITY)));
 }
 
 unary! {

@@ -24,8 +24,9 @@ unary! {
     Sigmoid "sigmoid" |x, y| x.sigmoid(), y * (-x).sigmoid();
     /// `ln(1 + e^x)`: `dy/dx = sigmoid(x)`.
     Softplus "softplus" |x, y| x.softplus(), x.sigmoid();
-    /// `tanh x`: `dy/dx = (1 - y) (1 + y)`.
-    Tanh "tanh" |x, y| x.tanh(), (T::lit(1.0) - y) * (T::lit(1.0) + y);
+    /// `tanh x`: `dy/dx = 1 / cosh^2 x` as `4 s(2 x) s(-2 x)` with the sigmoid `s`: `1 - y^2` has lost all
+    /// digits where `y` is near 1, and a quotient by `cosh` overflows at second order.
+    Tanh "tanh" |x, y| x.tanh(), T::lit(4.0) * ((x + x).sigmoid() * (-(x + x)).sigmoid());
     /// `sinh x`: `dy/dx = cosh x`.
     Sinh "sinh" |x, y| x.sinh(), x.cosh();
     /// `cosh x`: `dy/dx = sinh x`.

@@ -3,10 +3,20 @@
 use super::{binary, unary};
 
 unary! {
-    /// `|x|`: the derivative is the sign, and 0 at 0.
+    /// `|x|`: the derivative is the sign, 0 at 0, NaN at NaN.
     Abs "abs" |x, y| x.abs(),
-        T::select_gt(x, T::lit(0.0), T::lit(1.0), T::select_gt(T::lit(0.0), x, T::lit(-1.0), T::lit(0.0))),
-        |g| T::select_gt(x, T::lit(0.0), g, T::select_gt(T::lit(0.0), x, -g, T::lit(0.0)));
+        T::select_gt(
+            x,
+            T::lit(0.0),
+            T::lit(1.0),
+            T::select_gt(T::lit(0.0), x, T::lit(-1.0), x.stop_gradient()),
+        ),
+        |g| T::select_gt(
+            x,
+            T::lit(0.0),
+            g,
+            T::select_gt(T::lit(0.0), x, -g, g * x.stop_gradient()),
+        );
     /// The sign as 1 or -1: the derivative is 0.
     Signum "signum" |x, y| x.signum(), T::lit(0.0), |g| T::lit(0.0);
     /// The integer at or below: the derivative is 0.
@@ -23,11 +33,11 @@ unary! {
 }
 
 binary! {
-    /// The smaller one gets the cotangent; half each at a tie.
+    /// The smaller one gets the cotangent; half each at a tie, and where one is NaN.
     Min "min" |g, a, b, y| a.min(b),
         T::select_gt(b, a, g, T::select_gt(a, b, T::lit(0.0), T::lit(0.5) * g)),
         T::select_gt(a, b, g, T::select_gt(b, a, T::lit(0.0), T::lit(0.5) * g));
-    /// The larger one gets the cotangent; half each at a tie.
+    /// The larger one gets the cotangent; half each at a tie, and where one is NaN.
     Max "max" |g, a, b, y| a.max(b),
         T::select_gt(a, b, g, T::select_gt(b, a, T::lit(0.0), T::lit(0.5) * g)),
         T::select_gt(b, a, g, T::select_gt(a, b, T::lit(0.0), T::lit(0.5) * g));

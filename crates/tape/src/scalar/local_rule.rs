@@ -33,12 +33,14 @@ pub(crate) trait Arguments<T> {
 
 macro_rules! local_rule {
     (unary { $($u:ident)* } binary { $($b:ident)* } ternary { $($t:ident)* }) => {
-        /// Hands the cotangents of a primitive to `sink`, as (operand, cotangent).
+        /// Hands the cotangents of a primitive to `sink`, as (operand, cotangent), for the operands that
+        /// `needed` accepts.
         #[inline(always)]
         pub(crate) fn primitive_rule<T: Elementary>(
             [opcode, a, b]: Node,
             g: T,
             arguments: &impl Arguments<T>,
+            needed: impl Fn(u32) -> bool,
             sink: &mut impl FnMut(u32, T),
         ) -> Handled {
             /// Patterns of a `match` must be paths or literals.
@@ -72,35 +74,59 @@ macro_rules! local_rule {
                 LEAF | CONSTANT | CARRY | STOP => {}
                 $(Code::$b => {
                     let (x, y, out) = (arguments.node(a), arguments.node(b), arguments.own());
-                    sink(a, $b.pull_a(g, x, y, out));
-                    sink(b, $b.pull_b(g, x, y, out));
+                    if needed(a) {
+                        sink(a, $b.pull_a(g, x, y, out));
+                    }
+                    if needed(b) {
+                        sink(b, $b.pull_b(g, x, y, out));
+                    }
                 })*
                 $(Right::$b => {
                     let (x, c, out) = (arguments.node(a), arguments.constant(b), arguments.own());
-                    sink(a, $b.pull_a(g, x, c, out));
+                    if needed(a) {
+                        sink(a, $b.pull_a(g, x, c, out));
+                    }
                 })*
                 $(Left::$b => {
                     let (c, x, out) = (arguments.constant(b), arguments.node(a), arguments.own());
-                    sink(a, $b.pull_b(g, c, x, out));
+                    if needed(a) {
+                        sink(a, $b.pull_b(g, c, x, out));
+                    }
                 })*
-                $(Code::$u => sink(a, $u.pull(g, arguments.node(a), arguments.own())),)*
+                $(Code::$u => if needed(a) {
+                    {
+                        sink(a, $u.pull(g, arguments.node(a), arguments.own()));
+                    }
+                },)*
                 POWI => {
                     let rule = Powi { n: b as i32 };
-                    sink(a, rule.pull(g, arguments.node(a), arguments.own()));
+                    if needed(a) {
+                        sink(a, rule.pull(g, arguments.node(a), arguments.own()));
+                    }
                 }
                 $(Code::$t => {
                     let (first, second) = arguments.carried();
                     let (x, y) = (arguments.node(first), arguments.node(second));
                     let (z, out) = (arguments.node(a), arguments.own());
-                    sink(first, g * $t.partial_a(x, y, z, out));
-                    sink(second, g * $t.partial_b(x, y, z, out));
-                    sink(a, g * $t.partial_c(x, y, z, out));
+                    if needed(first) {
+                        sink(first, g * $t.partial_a(x, y, z, out));
+                    }
+                    if needed(second) {
+                        sink(second, g * $t.partial_b(x, y, z, out));
+                    }
+                    if needed(a) {
+                        sink(a, g * $t.partial_c(x, y, z, out));
+                    }
                 })*
                 SELECT_GT => {
                     let (first, second) = arguments.carried();
                     let (x, y) = (arguments.node(first), arguments.node(second));
-                    sink(a, T::select_gt(x, y, g, T::lit(0.0)));
-                    sink(b, T::select_gt(x, y, T::lit(0.0), g));
+                    if needed(a) {
+                        sink(a, T::select_gt(x, y, g, T::lit(0.0)));
+                    }
+                    if needed(b) {
+                        sink(b, T::select_gt(x, y, T::lit(0.0), g));
+                    }
                 }
                 _ => return Handled::No,
             }
@@ -144,7 +170,7 @@ impl<E: Real> Segment<'_, E> {
     /// (operand, cotangent). Every operand is smaller than `i`.
     #[inline(always)]
     pub fn local_rule(&self, i: usize, g: E, mut sink: impl FnMut(u32, E)) -> Handled {
-        primitive_rule(self.node(i), g, &OfSegment { segment: self, i }, &mut sink)
+        primitive_rule(self.node(i), g, &OfSegment { segment: self, i }, |_| true, &mut sink)
     }
 }
 

@@ -260,7 +260,7 @@ impl<E: Real> Var<E> {
     /// Records [`Elementary::clamp`].
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
-        self.max(low).min(high)
+        Elementary::clamp(self, low.into(), high.into())
     }
 
     /// Sine and cosine.

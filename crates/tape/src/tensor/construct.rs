@@ -10,16 +10,19 @@ use crate::{Real, Shape};
 
 impl<E: Real> Tensor<E> {
     /// All elements 0.
+    #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Self::full(shape, E::ZERO)
     }
 
     /// All elements 1.
+    #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Self::full(shape, E::ONE)
     }
 
     /// All elements `value`.
+    #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: E) -> Self {
         let shape = shape.into();
         let data = Arc::new(vec![value; shape.elements()]);
@@ -65,7 +68,10 @@ impl<E: Real> Tensor<E> {
     /// `n` evenly spaced numbers from `first` to `last`, both included.
     pub fn linspace(first: E, last: E, n: usize) -> Self {
         let step = (last - first) / E::lit(n.saturating_sub(1).max(1) as f64);
-        (0..n).map(|i| first + step * E::lit(i as f64)).collect()
+        // The end is the end, whatever the steps round to.
+        let at =
+            |i: usize| if i > 0 && i + 1 == n { last } else { first + step * E::lit(i as f64) };
+        (0..n).map(at).collect()
     }
 
     /// Independent draws from a distribution of `rand` or `rand_distr`.
