@@ -1,16 +1,17 @@
 //! The handle of a recorded tensor.
 
+mod apply;
 mod operators;
 
 use std::fmt;
 use std::panic::Location;
 
-use smallvec::SmallVec;
+pub use apply::{apply_op, try_apply_op};
 
 use crate::elementary::sealed::Sealed;
 use crate::error::expect;
 use crate::inner::{Inner, Kind, Label, TensorLane, TensorNode};
-use crate::op::{Op, Outputs};
+use crate::op::Op;
 use crate::primitive::Primitive;
 use crate::registry::{self, NO_TAPE};
 use crate::rule::{
@@ -412,100 +413,6 @@ impl<E: Real> Var<E> {
     pub fn key(self) -> HandleKey {
         HandleKey { tag: self.tag, index: self.index }
     }
-}
-
-/// Applies an operation.
-///
-/// # Errors
-/// If it cannot take these shapes or values; the error has the caller's line, and nothing is
-/// recorded.
-///
-/// # Panics
-/// If an input is a stale handle or the inputs belong to different tapes, or if all of them are
-/// constants without a tape.
-#[track_caller]
-pub fn try_apply_op<E: Real, O: Op<E>>(
-    op: O,
-    inputs: &[TensorVar<E>],
-) -> Result<SmallVec<[TensorVar<E>; 2]>, Error> {
-    let name = op.name();
-    assert!(
-        !inputs.is_empty(),
-        "{name}: an operation needs an input, which says what tape it is on"
-    );
-    let Some(on_tape) = inputs.iter().find(|v| v.tag != NO_TAPE) else {
-        panic!("{name}: all inputs are constants without a tape; put one on it by Tape::constant")
-    };
-    // Constants without a tape become nodes; checks that all belong to one tape.
-    let mut numbers: SmallVec<[u32; 3]> = SmallVec::new();
-    let mut values: SmallVec<[Tensor<E>; 4]> = SmallVec::new();
-    for &input in inputs {
-        let input = match input.tag {
-            NO_TAPE => TensorVar::constant_on(
-                on_tape.tag,
-                Tensor::recycled(Shape::scalar(), input.constant),
-            ),
-            _ => input,
-        };
-        registry::find::<E>(on_tape.tag).0.assert_owns(input.tag);
-        numbers.push(input.index);
-        values.push(input.value());
-    }
-    let shapes: SmallVec<[&Shape; 4]> = values.iter().map(Tensor::shape).collect();
-    let out_shapes = match op.infer(&shapes) {
-        Ok(out_shapes) => out_shapes,
-        Err(misfit) => return Err(misfit.into_error(name, &shapes)),
-    };
-    assert!(!out_shapes.is_empty(), "{name}: infer announces no outputs");
-    let mut outputs = Outputs::new(name, out_shapes);
-    if let Err(misfit) = op.forward(&values, &mut outputs) {
-        return Err(misfit.into_error(name, &shapes));
-    }
-    let (tensors, residuals) = outputs.finish();
-    drop(shapes);
-    let location = Location::caller();
-    // The operation was the user's code: the tape is looked up again, and so are the inputs.
-    let (handles, _displaced) = {
-        let (inner, tag) = registry::find::<E>(on_tape.tag);
-        let lane = &mut *inner.tensors.borrow_mut();
-        let known = numbers.iter().all(|&i| (i as usize) < lane.nodes.len());
-        assert!(known, "{name}: the tape was cut while the operation ran");
-        let active = numbers.iter().any(|&i| lane.nodes[i as usize].active);
-        let displaced = lane.put_op(op);
-        let call = lane.calls.len() as u32;
-        let first = lane.nodes.len() as u32;
-        lane.calls.push(crate::inner::Call {
-            inputs: numbers,
-            first,
-            outputs: tensors.len() as u32,
-            residuals,
-        });
-        let mut handles: SmallVec<[TensorVar<E>; 2]> = SmallVec::new();
-        for tensor in tensors {
-            let node = TensorNode {
-                kind: Kind::Output { call },
-                shape: tensor.shape().clone(),
-                at: inner.scalars.len() as u32,
-                location,
-                value: Some(tensor),
-                pending: 0,
-                active,
-                label: None,
-            };
-            handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
-        }
-        (handles, displaced)
-    };
-    Ok(handles)
-}
-
-/// Applies an operation; see [`try_apply_op`].
-///
-/// # Panics
-/// Where [`try_apply_op`] returns an error, and where it panics.
-#[track_caller]
-pub fn apply_op<E: Real, O: Op<E>>(op: O, inputs: &[TensorVar<E>]) -> SmallVec<[TensorVar<E>; 2]> {
-    expect(try_apply_op(op, inputs))
 }
 
 macro_rules! methods {
