@@ -18,22 +18,10 @@ pub(crate) fn is_absent<E: Real>(slot: E) -> bool {
     slot.bits() == absent::<E>().bits()
 }
 
-/// Adds a cotangent; -0 counts as +0, so that a sum is never -0.
-///
-/// The test is a branch on purpose, one that is hardly ever taken: adding 0 to the sum would do as
-/// well, but would stand in the chain from each node to the next.
+/// Adds a cotangent. The second addition turns -0 into +0 and changes nothing else.
 #[inline(always)]
 fn add<E: Real>(slot: &mut E, cotangent: E) {
-    if is_absent(cotangent) {
-        return add_zero(slot);
-    }
-    *slot += cotangent;
-}
-
-#[cold]
-#[inline(never)]
-fn add_zero<E: Real>(slot: &mut E) {
-    *slot += E::ZERO;
+    *slot = *slot + cotangent + E::ZERO;
 }
 
 /// A first-order sweep over a recording.
