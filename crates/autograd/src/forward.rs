@@ -130,10 +130,10 @@ impl<E: Real> Forward<E> {
             return Ok(());
         }
         let mut sum: Option<TensorVar<E>> = None;
-        let elementwise = self.recording.elementwise_push(
+        let elementwise = self.recording.elementwise_products(
             first,
             |operand| self.tensors[operand as usize],
-            |term| sum = Some(sum.map_or(term, |sum| sum + term)),
+            |_, term| sum = Some(sum.map_or(term, |sum| sum + term)),
         );
         if elementwise {
             self.set(first, sum);

@@ -288,36 +288,17 @@ impl<E: Real> Recording<E> {
                     sink(NodeId::Scalar(scalar), g);
                 }
             }
-            Kind::Elementwise { opcode, operands, arity, constants } => {
+            Kind::Elementwise { .. } => {
                 let Some(g) = cotangents[0] else { return };
                 let y = self.tensor(first);
-                let mut args = [y; MAX_OPERANDS];
-                for k in 0..arity as usize {
-                    args[k] = if constants >> k & 1 == 1 {
-                        TensorVar::scalar_constant(self.inner.scalars.constant_at(operands[k]))
-                    } else {
-                        self.tensor(operands[k])
-                    };
-                }
-                for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
-                    let operand = NodeId::Tensor(operands[k]);
-                    if !needed(operand) {
-                        continue;
-                    }
-                    let cotangent = match opcode.as_rule() {
-                        Some(rule) => {
-                            let entry = self.inner.rules.borrow().get(rule);
-                            Some(entry.rule.pull_tensor(k, g, args, y))
-                        }
-                        None => opcode
-                            .as_primitive()
-                            .and_then(|p: Primitive| p.pull(k, operands[1] as i32, g, args, y)),
-                    };
-                    self.check();
-                    if let Some(cotangent) = cotangent {
-                        sink(operand, fit(cotangent, args[k], y));
-                    }
-                }
+                self.elementwise_products(
+                    first,
+                    |operand| needed(NodeId::Tensor(operand)).then_some(g),
+                    |operand, product| {
+                        let cotangent = fit(product, self.tensor(operand), y);
+                        sink(NodeId::Tensor(operand), cotangent);
+                    },
+                );
             }
             Kind::Output { call, .. } => {
                 let (op, inputs, residuals) = {
@@ -487,17 +468,19 @@ fn fit<E: Real>(
 const _: () = assert!(size_of::<Node>() == 12);
 
 impl<E: Real> Recording<E> {
-    /// The rule of an elementwise tensor node, forward: hands over the product of each operand's
-    /// tangent with the partial derivative by that operand. A product broadcasts to the shape of the
-    /// node. Says whether the node is elementwise; nothing is handed over for any other.
+    /// The rule of an elementwise tensor node: hands over (operand, product of `factor` with the partial
+    /// derivative by that operand), for each operand that has a factor. The factor is the cotangent of
+    /// the node in a backward sweep, and the tangent of the operand in a forward one. A product
+    /// broadcasts to the shape of the node. Says whether the node is elementwise; nothing is handed over
+    /// for any other.
     ///
     /// # Panics
     /// If the rule resets or drops the tape.
-    pub fn elementwise_push(
+    pub fn elementwise_products(
         &self,
         t: u32,
-        tangent: impl Fn(u32) -> Option<TensorVar<E>>,
-        mut sink: impl FnMut(TensorVar<E>),
+        factor: impl Fn(u32) -> Option<TensorVar<E>>,
+        mut sink: impl FnMut(u32, TensorVar<E>),
     ) -> bool {
         let kind = self.inner.tensors.borrow().nodes[t as usize].kind;
         let Kind::Elementwise { opcode, operands, arity, constants } = kind else {
@@ -514,22 +497,20 @@ impl<E: Real> Recording<E> {
             };
         }
         for k in (0..arity as usize).filter(|&k| !is_constant(k)) {
-            let Some(tangent) = tangent(operands[k]) else {
-                continue;
-            };
+            let Some(factor) = factor(operands[k]) else { continue };
             // A partial is diagonal, so its transpose, which the rule states, is the partial itself.
             let product = match opcode.as_rule() {
                 Some(rule) => {
                     let entry = self.inner.rules.borrow().get(rule);
-                    Some(entry.rule.pull_tensor(k, tangent, args, y))
+                    Some(entry.rule.pull_tensor(k, factor, args, y))
                 }
                 None => opcode
                     .as_primitive()
-                    .and_then(|p: Primitive| p.pull(k, operands[1] as i32, tangent, args, y)),
+                    .and_then(|p: Primitive| p.pull(k, operands[1] as i32, factor, args, y)),
             };
             self.check();
             if let Some(product) = product {
-                sink(product);
+                sink(operands[k], product);
             }
         }
         true
