@@ -52,17 +52,3 @@ fn one<E: Real>(recording: &Recording<E>, t: u32) -> TensorVar<E> {
         _ => recording.constant(Tensor::ones(shape)),
     }
 }
-
-/// Sums cotangents of a tensor as they arrive.
-fn accumulate<E: Real>(slot: &mut Option<TensorVar<E>>, cotangent: TensorVar<E>) {
-    *slot = Some(match *slot {
-        None => cotangent,
-        Some(sum) => sum + cotangent,
-    });
-}
-
-/// Takes the cotangents of a group out of the slots; `None` if nothing has flowed to any of them.
-fn group_of<E: Real>(slots: &[Option<TensorVar<E>>], first: u32, group: u32) -> Option<Group<E>> {
-    let cotangents = &slots[first as usize..(first + group) as usize];
-    cotangents.iter().any(Option::is_some).then(|| cotangents.iter().copied().collect())
-}

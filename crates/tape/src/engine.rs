@@ -7,6 +7,8 @@
 //! arena is held while one runs, a [`Recording`] keeps the arena alive, and after each rule it
 //! checks that the recording is still the same.
 
+mod cotangent;
+
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -21,6 +23,8 @@ use crate::scalar::local_rule::{Arguments, operands_of, primitive_rule};
 use crate::scalar::opcode::Opcode;
 use crate::shape::AxisSet;
 use crate::{Backward, Cotangents, Real, Shape, Tensor, TensorVar, Var};
+
+pub use cotangent::Cotangent;
 
 pub use crate::recycle::{LeafCotangent, Recyclable, Recycled, Scratch};
 pub use crate::scalar::{Handled, Segment};

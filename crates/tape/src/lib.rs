@@ -28,6 +28,7 @@ mod elementary;
 pub mod engine;
 mod error;
 mod inner;
+mod kernel_rule;
 mod kernels;
 mod op;
 mod ops;
@@ -42,6 +43,8 @@ mod symbol;
 mod tape;
 mod tensor;
 mod tensor_var;
+#[doc(hidden)]
+pub mod threads;
 
 #[cfg(test)]
 mod forged;
@@ -52,6 +55,7 @@ pub use smallvec::smallvec;
 pub use elementary::Elementary;
 pub use error::Error;
 pub use inner::Label;
+pub use kernel_rule::{KernelCall, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 pub use ops::{Indices, concat, stack, try_concat, where_};
 pub use real::Real;
@@ -62,3 +66,4 @@ pub use symbol::Symbol;
 pub use tape::Tape;
 pub use tensor::Tensor;
 pub use tensor_var::{HandleKey, TensorVar, apply_op, try_apply_op};
+pub use threads::with_threads;

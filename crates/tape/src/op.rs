@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::{Error, Real, Shape, Tensor, TensorVar, recycle};
+use crate::{Error, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// The shapes of the outputs of an [`Op`].
 pub type Shapes = SmallVec<[Shape; 1]>;
@@ -105,6 +105,11 @@ pub trait Op<E: Real>: Any {
     /// The cotangents of the inputs from those of the outputs, as recorded operations on
     /// `call.inputs`, `call.outputs` and `call.cotangents`.
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E>;
+
+    /// A faster rule for sweeps whose result is numbers, if there is one; see [`VjpKernel`].
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        None
+    }
 }
 
 /// Where [`Op::forward`] puts its results.
@@ -140,7 +145,7 @@ impl<E: Real> Outputs<E> {
     #[track_caller]
     pub fn buffer(&mut self, k: usize) -> &mut [E] {
         let shape = self.announced(k).clone();
-        filled_later(self.tensors[k].insert(recycled(shape)))
+        filled_later(self.tensors[k].insert(Tensor::uninitialised(shape)))
     }
 
     #[track_caller]
@@ -157,7 +162,7 @@ impl<E: Real> Outputs<E> {
     /// The buffers of all outputs at once; as [`buffer`](Self::buffer).
     pub fn buffers(&mut self) -> SmallVec<[&mut [E]; 4]> {
         for (tensor, shape) in self.tensors.iter_mut().zip(&self.shapes) {
-            *tensor = Some(recycled(shape.clone()));
+            *tensor = Some(Tensor::uninitialised(shape.clone()));
         }
         self.tensors.iter_mut().flatten().map(filled_later).collect()
     }
@@ -178,7 +183,8 @@ impl<E: Real> Outputs<E> {
         self.tensors[k] = Some(tensor);
     }
 
-    /// Keeps a tensor for the backward pass; see [`Backward::residuals`].
+    /// Keeps a tensor for the backward pass; see [`Backward::residuals`] and
+    /// [`KernelCall::residuals`](crate::KernelCall::residuals).
     pub fn keep(&mut self, residual: Tensor<E>) {
         self.residuals.push(residual);
     }
@@ -197,11 +203,6 @@ impl<E: Real> Outputs<E> {
         }
         (tensors, self.residuals)
     }
-}
-
-fn recycled<E: Real>(shape: Shape) -> Tensor<E> {
-    let buffer = recycle::take(shape.elements());
-    Tensor::from_parts(shape, buffer)
 }
 
 fn filled_later<E: Real>(tensor: &mut Tensor<E>) -> &mut [E] {

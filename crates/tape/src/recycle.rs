@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::engine::Cotangent;
 use crate::{Label, Real, Tensor, TensorVar};
 
 /// After how many resets without use the buffers of one length are given back to the allocator.
@@ -15,7 +16,7 @@ pub struct Pool<E: Real> {
     /// Sorted by length.
     classes: Vec<Class<E>>,
     numbers: Shelf<E>,
-    slots: Shelf<Option<TensorVar<E>>>,
+    slots: Shelf<Option<Cotangent<E>>>,
     leaves: Shelf<LeafCotangent<E>>,
     flags: Shelf<bool>,
     /// The tapes alive on this thread; the last one to go empties the pool.
@@ -143,8 +144,18 @@ macro_rules! recyclable {
 }
 
 recyclable! {
-    Option<TensorVar<E>>: slots;
     bool: flags;
+}
+
+impl<E: Real> Recyclable<E> for Option<Cotangent<E>> {
+    fn shelf(pool: &mut Pool<E>) -> &mut Shelf<Self> {
+        &mut pool.slots
+    }
+    fn retire(self) {
+        if let Some(Cotangent::Owned(tensor)) = self {
+            give(tensor.into_buffer());
+        }
+    }
 }
 
 impl Recyclable<f32> for f32 {

@@ -60,10 +60,15 @@ impl<E: Real> Tensor<E> {
         Tensor { shape, data }
     }
 
+    /// A tensor in a buffer from the pool that nobody else holds, of unspecified elements.
+    pub(crate) fn uninitialised(shape: Shape) -> Self {
+        let buffer = crate::recycle::take(shape.elements());
+        Tensor::from_parts(shape, buffer)
+    }
+
     /// Like [`full`](Tensor::full), in a buffer from the pool.
     pub(crate) fn recycled(shape: Shape, value: E) -> Self {
-        let buffer = crate::recycle::take(shape.elements());
-        let mut tensor = Tensor::from_parts(shape, buffer);
+        let mut tensor = Tensor::uninitialised(shape);
         tensor.get_mut_slice().expect("a buffer from the pool has one owner").fill(value);
         tensor
     }

@@ -1,9 +1,10 @@
 //! The sweep whose result is numbers.
 
-use tape::engine::{Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail};
-use tape::{Real, TensorVar};
+use smallvec::SmallVec;
+use tape::engine::{Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail};
+use tape::{Real, Tensor, TensorVar};
 
-use super::{Needs, accumulate, extent, group_of, one};
+use super::{Group, Needs, extent, one};
 use crate::Gradients;
 
 /// What stands in the slot of a scalar that nothing has flowed to: -0, the neutral element of IEEE
@@ -29,9 +30,10 @@ pub(crate) struct FirstOrder<'a, E: Real> {
     recording: &'a Recording<E>,
     needs: Option<Needs<E>>,
     scalars: Scratch<E>,
-    tensors: Recycled<E, Option<TensorVar<E>>>,
+    tensors: Recycled<E, Option<Cotangent<E>>>,
     /// Opened when the first rule of a tensor or of a user runs.
     tail: Option<Tail<E>>,
+    variables: Option<&'a [NodeId]>,
 }
 
 impl<'a, E: Real> FirstOrder<'a, E> {
@@ -41,7 +43,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         recording: &'a Recording<E>,
         out: NodeId,
         cotangent: Option<tape::Tensor<E>>,
-        variables: Option<&[NodeId]>,
+        variables: Option<&'a [NodeId]>,
     ) -> Gradients<E> {
         let (scalars, tensors) = extent(recording, out);
         let mut sweep = FirstOrder {
@@ -50,6 +52,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             scalars: Scratch::filled(scalars as usize, absent()),
             tensors: Recycled::filled(tensors as usize, None),
             tail: None,
+            variables,
         };
         match out {
             NodeId::Scalar(i) => {
@@ -57,22 +60,18 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             }
             NodeId::Tensor(t) => {
                 sweep.open_tail();
-                sweep.tensors[t as usize] = Some(match cotangent {
+                sweep.tensors[t as usize] = Some(Cotangent::Recorded(match cotangent {
                     Some(cotangent) => recording.constant(cotangent),
                     None => one(recording, t),
-                });
+                }));
             }
         }
         sweep.sweep(scalars, tensors);
-        sweep.finish(variables)
+        sweep.finish()
     }
 
     fn needed(&self, id: NodeId) -> bool {
-        match (&self.needs, id) {
-            (Some(needs), id) => needs.get(id),
-            (None, NodeId::Scalar(_)) => true,
-            (None, NodeId::Tensor(t)) => self.recording.tensor_info(t).active,
-        }
+        is_needed(self.recording, self.needs.as_ref(), id)
     }
 
     fn sweep(&mut self, mut scalars: u32, mut tensors: u32) {
@@ -129,7 +128,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let g = self.scalars[i as usize];
         self.open_tail();
         if let Some(t) = self.recording.item_of(i) {
-            accumulate(&mut self.tensors[t as usize], TensorVar::scalar_constant(g));
+            self.accumulate(t, Cotangent::Recorded(TensorVar::scalar_constant(g)));
             return;
         }
         let needs = &self.needs;
@@ -141,11 +140,50 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {
-        let Some(cotangents) = group_of(&self.tensors, first, group) else {
+        let slots = &self.tensors[first as usize..(first + group) as usize];
+        if slots.iter().all(Option::is_none) || self.recording.tensor_info(first).leaf {
             return;
-        };
+        }
+        // What has flowed to a node that nobody asks for is used up here.
+        let keep = (first..first + group).any(|t| self.is_asked(t));
+        let slots = &mut self.tensors[first as usize..(first + group) as usize];
+        let cotangents: SmallVec<[_; 2]> =
+            slots.iter_mut().map(|slot| if keep { slot.clone() } else { slot.take() }).collect();
+        if self.recording.has_kernel(first) {
+            self.kernel(first, cotangents);
+        } else {
+            self.composite(first, cotangents);
+        }
+    }
+
+    fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 2]>) {
+        let mut handed: SmallVec<[(u32, Tensor<E>); 4]> = SmallVec::new();
+        let slots = &mut self.tensors;
+        let (recording, needs) = (self.recording, self.needs.as_ref());
+        recording.kernel_rule(
+            first,
+            cotangents.into_iter(),
+            |id| is_needed(recording, needs, id),
+            |t| match slots[t as usize].take() {
+                Some(Cotangent::Owned(sum)) => Some(sum),
+                other => {
+                    slots[t as usize] = other;
+                    None
+                }
+            },
+            |t, cotangent| handed.push((t, cotangent)),
+        );
+        for (t, cotangent) in handed {
+            self.accumulate(t, Cotangent::Owned(cotangent));
+        }
+    }
+
+    fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 2]>) {
+        let recording = self.recording;
+        let cotangents: Group<E> =
+            cotangents.into_iter().map(|g| g.map(|g| g.into_recorded(recording))).collect();
         let mut handed: super::Handed<E> = Default::default();
-        self.recording.tensor_rule(
+        recording.tensor_rule(
             first,
             &cotangents,
             |id| self.needed(id),
@@ -153,10 +191,24 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         );
         for (operand, cotangent) in handed {
             match operand {
-                NodeId::Tensor(t) => accumulate(&mut self.tensors[t as usize], cotangent),
+                NodeId::Tensor(t) => self.accumulate(t, Cotangent::Recorded(cotangent)),
                 NodeId::Scalar(i) => add(&mut self.scalars[i as usize], cotangent.item()),
             }
         }
+    }
+
+    /// Sums what flows to a tensor.
+    fn accumulate(&mut self, t: u32, cotangent: Cotangent<E>) {
+        let slot = &mut self.tensors[t as usize];
+        *slot = Some(match slot.take() {
+            None => cotangent,
+            Some(sum) => sum.add(cotangent, self.recording),
+        });
+    }
+
+    /// Whether the sum of a tensor is part of the result, though it is no leaf.
+    fn is_asked(&self, t: u32) -> bool {
+        self.variables.is_some_and(|variables| variables.contains(&NodeId::Tensor(t)))
     }
 
     fn open_tail(&mut self) {
@@ -166,25 +218,34 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     }
 
     /// Computes the gradients of the leaves, or of the variables.
-    fn finish(mut self, variables: Option<&[NodeId]>) -> Gradients<E> {
+    fn finish(mut self) -> Gradients<E> {
+        let variables = self.variables;
         let mut leaves = Recycled::empty();
         for t in 0..self.tensors.len() as u32 {
-            let Some(cotangent) = self.tensors[t as usize] else {
+            let Some(cotangent) = self.tensors[t as usize].take() else {
                 continue;
             };
             let info = self.recording.tensor_info(t);
             let wanted = match variables {
-                Some(variables) => variables.contains(&NodeId::Tensor(t)),
+                Some(_) => self.is_asked(t),
                 None => info.leaf,
             };
             if wanted {
                 let leaf = self.recording.tensor(t);
-                let value = cotangent.value();
+                let value = cotangent.into_tensor(leaf);
                 leaves.push(LeafCotangent { leaf, label: info.label, value });
             }
         }
         // The handles of the tail go stale here; the values above have been taken out of it.
         drop(self.tail.take());
         Gradients::new(self.scalars, leaves, self.recording.scalar_tags(), variables)
+    }
+}
+
+fn is_needed<E: Real>(recording: &Recording<E>, needs: Option<&Needs<E>>, id: NodeId) -> bool {
+    match (needs, id) {
+        (Some(needs), id) => needs.get(id),
+        (None, NodeId::Scalar(_)) => true,
+        (None, NodeId::Tensor(t)) => recording.tensor_info(t).active,
     }
 }

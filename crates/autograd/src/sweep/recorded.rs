@@ -3,7 +3,7 @@
 use tape::engine::{NodeId, Recording};
 use tape::{Real, TensorVar, Var};
 
-use super::{Needs, accumulate, extent, group_of, one};
+use super::{Group, Needs, extent, one};
 
 /// A sweep that records what it does.
 pub(crate) struct Recorded<'a, E: Real> {
@@ -83,9 +83,11 @@ impl<'a, E: Real> Recorded<'a, E> {
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {
-        let Some(cotangents) = group_of(&self.tensors, first, group) else {
+        let cotangents = &self.tensors[first as usize..(first + group) as usize];
+        if cotangents.iter().all(Option::is_none) {
             return;
-        };
+        }
+        let cotangents: Group<E> = cotangents.iter().copied().collect();
         let mut handed: super::Handed<E> = Default::default();
         self.recording.tensor_rule(
             first,
@@ -103,6 +105,13 @@ impl<'a, E: Real> Recorded<'a, E> {
             }
         }
     }
+}
+
+fn accumulate<E: Real>(slot: &mut Option<TensorVar<E>>, cotangent: TensorVar<E>) {
+    *slot = Some(match *slot {
+        None => cotangent,
+        Some(sum) => sum + cotangent,
+    });
 }
 
 fn add<E: Real>(slot: &mut Option<Var<E>>, cotangent: Var<E>) {

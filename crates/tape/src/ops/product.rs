@@ -1,12 +1,12 @@
 //! Matrix products.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::kernels::Matrix;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
-use crate::{Error, Real, Shape, Tensor, TensorVar};
+use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// The products of the matrices in the last two axes of `a` and `b`, each of which may be taken
 /// transposed; the axes before broadcast.
@@ -57,35 +57,10 @@ impl<E: Real> Op<E> for MatMul {
         Ok(smallvec![shape])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let (rows, inner) = matrix(inputs[0].shape(), self.transpose_a);
-        let (_, columns) = matrix(inputs[1].shape(), self.transpose_b);
-        let whole = batch(outputs.shape(0));
-        let places = [0, 1].map(|k| batch(inputs[k].shape()).strides_within(&whole));
-        let out = outputs.buffer(0);
-        if out.is_empty() {
-            return Ok(());
-        }
-        if inner == 0 {
-            out.fill(E::ZERO);
-            return Ok(());
-        }
-        for (k, out) in out.chunks_exact_mut(rows * columns).enumerate() {
-            // The position of each operand's matrix, by the strides of its own batch axes.
-            let at = |strides: &[usize]| {
-                let mut rest = k;
-                let mut at = 0;
-                for axis in (0..whole.rank()).rev() {
-                    at += rest % whole[axis] * strides[axis];
-                    rest /= whole[axis];
-                }
-                at
-            };
-            let a = &inputs[0].as_slice()[at(&places[0]) * rows * inner..][..rows * inner];
-            let b = &inputs[1].as_slice()[at(&places[1]) * inner * columns..][..inner * columns];
-            let a = Matrix { data: a, rows, columns: inner, transposed: self.transpose_a };
-            let b = Matrix { data: b, rows: inner, columns, transposed: self.transpose_b };
-            E::matmul(out, a, b, false);
-        }
+        let shape = outputs.shape(0).clone();
+        let target = Target { buffer: outputs.buffer(0), add: false };
+        let (a, b) = ((&inputs[0], self.transpose_a), (&inputs[1], self.transpose_b));
+        products(target, &shape, a, b);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -99,6 +74,75 @@ impl<E: Real> Op<E> for MatMul {
         };
         smallvec![call.needs(0).then(for_a), call.needs(1).then(for_b)]
     }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for MatMul {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (inputs, g) = (call.inputs, call.cotangent());
+        let (ta, tb) = (self.transpose_a, self.transpose_b);
+        let [for_a, for_b] = call.targets();
+        if let Some(target) = for_a {
+            let shape = inputs[0].shape();
+            match ta {
+                true => products(target, shape, (&inputs[1], tb), (g, true)),
+                false => products(target, shape, (g, false), (&inputs[1], !tb)),
+            }
+        }
+        if let Some(target) = for_b {
+            let shape = inputs[1].shape();
+            match tb {
+                true => products(target, shape, (g, true), (&inputs[0], ta)),
+                false => products(target, shape, (&inputs[0], !ta), (g, false)),
+            }
+        }
+    }
+}
+
+/// The products of matrices, which may be taken transposed, over the axes before the last two, which
+/// broadcast; summed over those batch axes along which the result does not extend.
+fn products<E: Real>(
+    target: Target<'_, E>,
+    shape: &Shape,
+    (a, transpose_a): (&Tensor<E>, bool),
+    (b, transpose_b): (&Tensor<E>, bool),
+) {
+    let (rows, inner) = matrix(a.shape(), transpose_a);
+    let (_, columns) = matrix(b.shape(), transpose_b);
+    let batches = [batch(a.shape()), batch(b.shape()), batch(shape)];
+    let both = batches[0].broadcast(&batches[1]).and_then(|both| both.broadcast(&batches[2]));
+    let whole = both.expect("the operation has inferred that the batch axes broadcast");
+    let out = target.buffer;
+    if !target.add && (inner == 0 || whole.elements() == 0) {
+        out.fill(E::ZERO);
+    }
+    if out.is_empty() || inner == 0 {
+        return;
+    }
+    let strides = batches.each_ref().map(|batch| batch.strides_within(&whole));
+    // The first product that goes to a matrix replaces what is there, unless that is a sum already.
+    let mut written: SmallVec<[bool; 64]> = smallvec![target.add; batches[2].elements()];
+    for k in 0..whole.elements() {
+        let [at_a, at_b, at] = strides.each_ref().map(|strides| position(k, &whole, strides));
+        let a = &a.as_slice()[at_a * rows * inner..][..rows * inner];
+        let b = &b.as_slice()[at_b * inner * columns..][..inner * columns];
+        let a = Matrix { data: a, rows, columns: inner, transposed: transpose_a };
+        let b = Matrix { data: b, rows: inner, columns, transposed: transpose_b };
+        let add = std::mem::replace(&mut written[at], true);
+        E::matmul(&mut out[at * rows * columns..][..rows * columns], a, b, add);
+    }
+}
+
+/// The position in a tensor with these strides of the `k`th index of `shape`, in row-major order.
+fn position(k: usize, shape: &Shape, strides: &[usize]) -> usize {
+    let (mut rest, mut at) = (k, 0);
+    for axis in (0..shape.rank()).rev() {
+        at += rest % shape[axis] * strides[axis];
+        rest /= shape[axis];
+    }
+    at
 }
 
 impl<E: Real> TensorVar<E> {

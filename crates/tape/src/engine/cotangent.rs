@@ -1,0 +1,119 @@
+//! Cotangents of tensors in a sweep whose result is numbers, and the kernels that make them.
+
+use smallvec::SmallVec;
+
+use super::{NodeId, Recording, fit};
+use crate::inner::Kind;
+use crate::kernel_rule::{KernelCall, Place, add_to};
+use crate::registry::NO_TAPE;
+use crate::{Real, Tensor, TensorVar, recycle};
+
+/// What has flowed to a tensor so far.
+#[derive(Clone, Debug)]
+pub enum Cotangent<E: Real> {
+    /// A value on the tail of the sweep, which may be pending: elementwise contributions join one
+    /// program.
+    Recorded(TensorVar<E>),
+    /// Numbers that belong to the sweep alone: kernels add to them in place.
+    Owned(Tensor<E>),
+}
+
+impl<E: Real> Cotangent<E> {
+    /// The numbers, for a tensor of the shape of `y`.
+    pub fn into_tensor(self, y: TensorVar<E>) -> Tensor<E> {
+        match self {
+            Cotangent::Owned(g) => g,
+            Cotangent::Recorded(g) if g.tag == NO_TAPE => Tensor::recycled(y.shape(), g.constant),
+            Cotangent::Recorded(g) => fit(g, y, y).value(),
+        }
+    }
+
+    /// Adds another cotangent of the same tensor.
+    pub fn add(self, other: Self, recording: &Recording<E>) -> Self {
+        match (self, other) {
+            (Cotangent::Owned(mut sum), Cotangent::Owned(other)) => {
+                add_to(&mut sum, &other);
+                recycle::give(other.into_buffer());
+                Cotangent::Owned(sum)
+            }
+            (sum, other) => {
+                Cotangent::Recorded(sum.into_recorded(recording) + other.into_recorded(recording))
+            }
+        }
+    }
+
+    /// A value on the recording.
+    pub fn into_recorded(self, recording: &Recording<E>) -> TensorVar<E> {
+        match self {
+            Cotangent::Recorded(g) => g,
+            Cotangent::Owned(g) => recording.constant(g),
+        }
+    }
+}
+
+impl<E: Real> Recording<E> {
+    /// Whether the nodes that share the rule of `first` have a kernel.
+    pub fn has_kernel(&self, first: u32) -> bool {
+        let lane = self.inner.tensors.borrow();
+        match lane.nodes[first as usize].kind {
+            Kind::Output { call } => lane.op(call).kernel().is_some(),
+            _ => false,
+        }
+    }
+
+    /// Runs the kernel of the operation of `first` on the cotangents of its outputs. `lend` gives the
+    /// buffer of what has flowed to a tensor so far, if the sweep owns one; it comes back through `sink`
+    /// with the contribution added. Other contributions come in buffers of their own.
+    ///
+    /// # Panics
+    /// If the node has no kernel, or the kernel resets or drops the tape.
+    pub fn kernel_rule(
+        &self,
+        first: u32,
+        cotangents: impl Iterator<Item = Option<Cotangent<E>>>,
+        needed: impl Fn(NodeId) -> bool,
+        mut lend: impl FnMut(u32) -> Option<Tensor<E>>,
+        mut sink: impl FnMut(u32, Tensor<E>),
+    ) {
+        type Values<E> = SmallVec<[Tensor<E>; 4]>;
+        let (op, numbers, inputs, outputs, residuals) = {
+            let lane = self.inner.tensors.borrow();
+            let Kind::Output { call } = lane.nodes[first as usize].kind else {
+                unreachable!("only operations with structure have kernels")
+            };
+            let record = &lane.calls[call as usize];
+            let value = |t: u32| {
+                let value = &lane.nodes[t as usize].value;
+                value.clone().expect("the inputs and outputs of an operation have been computed")
+            };
+            let inputs: Values<E> = record.inputs.iter().map(|&t| value(t)).collect();
+            let outputs: Values<E> = (first..first + record.outputs).map(value).collect();
+            (lane.op(call), record.inputs.clone(), inputs, outputs, record.residuals.clone())
+        };
+        let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
+        let values = (first..).zip(cotangents);
+        let values = values.map(|(t, g)| g.map(|g| g.into_tensor(self.tensor(t))));
+        let cotangents: SmallVec<[Option<Tensor<E>>; 2]> = values.collect();
+        let places = numbers.iter().map(|&t| match needed(NodeId::Tensor(t)) {
+            false => Place::Unneeded,
+            true => lend(t).map_or(Place::Empty, Place::Sum),
+        });
+        let places: SmallVec<[Place<E>; 4]> = places.collect();
+        let mut call = KernelCall::new(&inputs, &outputs, &cotangents, &residuals, places);
+        kernel.run(&mut call);
+        let mut fresh: SmallVec<[(u32, Tensor<E>); 4]> = SmallVec::new();
+        let places = call.finish();
+        self.check();
+        // What was lent goes back first: where an input stands twice, the other one is added to it.
+        for (place, &t) in places.into_iter().zip(&numbers) {
+            match place {
+                Place::Sum(tensor) => sink(t, tensor),
+                Place::Fresh(tensor) => fresh.push((t, tensor)),
+                Place::Unneeded | Place::Empty => {}
+            }
+        }
+        fresh.into_iter().for_each(|(t, tensor)| sink(t, tensor));
+        // What has been used up is free for the next ones.
+        cotangents.into_iter().flatten().for_each(|g| recycle::give(g.into_buffer()));
+    }
+}

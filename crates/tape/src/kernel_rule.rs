@@ -1,0 +1,192 @@
+//! Fast first-order rules: what an [`Op`](crate::Op) may offer beside its composite one.
+
+use smallvec::SmallVec;
+
+use crate::{Real, Tensor, recycle};
+
+/// A fast rule of an [`Op`](crate::Op) for sweeps whose result is numbers.
+///
+/// It computes on plain numbers what [`Op::vjp`](crate::Op::vjp) records as a composite. A recorded
+/// sweep, which must be differentiated again, always takes the composite; so both must say the same,
+/// and a test should compare them.
+///
+/// ```
+/// use tape::{
+///     Backward, Cotangents, KernelCall, Misfit, Op, Outputs, Real, Shape, Shapes, Tape, Tensor,
+///     VjpKernel, smallvec,
+/// };
+///
+/// /// `sum(x^2)`.
+/// struct SumOfSquares;
+///
+/// impl<E: Real> Op<E> for SumOfSquares {
+///     fn name(&self) -> &'static str {
+///         "sum_of_squares"
+///     }
+///     fn infer(&self, _: &[&Shape]) -> Result<Shapes, Misfit> {
+///         Ok(smallvec![Shape::scalar()])
+///     }
+///     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+///         outputs.buffer(0)[0] = inputs[0].iter().map(|&x| x * x).sum();
+///         Ok(())
+///     }
+///     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+///         smallvec![Some(call.cotangent() * E::lit(2.0) * call.inputs[0])]
+///     }
+///     fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+///         Some(self)
+///     }
+/// }
+///
+/// impl<E: Real> VjpKernel<E> for SumOfSquares {
+///     fn run(&self, call: &mut KernelCall<'_, E>) {
+///         let (x, g) = (&call.inputs[0], call.cotangent().item());
+///         let Some(target) = call.target(0) else { return };
+///         for (slot, &x) in target.buffer.iter_mut().zip(x.iter()) {
+///             let cotangent = g * E::lit(2.0) * x;
+///             *slot = if target.add { *slot + cotangent } else { cotangent };
+///         }
+///     }
+/// }
+///
+/// let tape = Tape::new();
+/// let x = tape.tensor([3.0, 4.0]);
+/// assert_eq!(x.apply_op(SumOfSquares).item(), 25.0);
+/// ```
+pub trait VjpKernel<E: Real> {
+    /// Computes the cotangents of the inputs from those of the outputs.
+    fn run(&self, call: &mut KernelCall<'_, E>);
+}
+
+/// What [`VjpKernel::run`] is given, and where it puts its results.
+#[derive(Debug)]
+pub struct KernelCall<'a, E: Real> {
+    /// The values of the inputs.
+    pub inputs: &'a [Tensor<E>],
+    /// The values of the outputs.
+    pub outputs: &'a [Tensor<E>],
+    /// The cotangent of each output, which has its shape; `None` for an output that the result does not
+    /// depend on.
+    pub cotangents: &'a [Option<Tensor<E>>],
+    /// What [`Outputs::keep`](crate::Outputs::keep) has kept. A kernel computes numbers, so here they may
+    /// be anything that the forward pass has found.
+    pub residuals: &'a [Tensor<E>],
+    results: SmallVec<[Place<E>; 4]>,
+}
+
+/// Where the cotangent of one input goes.
+#[derive(Debug)]
+pub(crate) enum Place<E: Real> {
+    /// Nobody asks for it.
+    Unneeded,
+    /// Nothing has been written.
+    Empty,
+    /// A buffer that the sweep has lent: it holds the sum of the cotangents so far.
+    Sum(Tensor<E>),
+    /// A buffer that the kernel has asked for.
+    Fresh(Tensor<E>),
+}
+
+/// A buffer for the cotangent of one input, in row-major order.
+#[derive(Debug)]
+pub struct Target<'t, E> {
+    /// The numbers. If `add` is false, what they are at first is unspecified.
+    pub buffer: &'t mut [E],
+    /// Whether the cotangent is to be added to what the buffer holds, and not to replace it.
+    pub add: bool,
+}
+
+impl<'a, E: Real> KernelCall<'a, E> {
+    pub(crate) fn new(
+        inputs: &'a [Tensor<E>],
+        outputs: &'a [Tensor<E>],
+        cotangents: &'a [Option<Tensor<E>>],
+        residuals: &'a [Tensor<E>],
+        results: SmallVec<[Place<E>; 4]>,
+    ) -> Self {
+        KernelCall { inputs, outputs, cotangents, residuals, results }
+    }
+
+    pub(crate) fn finish(self) -> SmallVec<[Place<E>; 4]> {
+        self.results
+    }
+
+    /// Whether the cotangent of input `k` is asked for.
+    pub fn needs(&self, k: usize) -> bool {
+        !matches!(self.results[k], Place::Unneeded)
+    }
+
+    /// The cotangent of an operation with one output.
+    ///
+    /// # Panics
+    /// If the operation has several outputs and nothing flows to the first.
+    pub fn cotangent(&self) -> &'a Tensor<E> {
+        self.cotangents[0]
+            .as_ref()
+            .expect("the only output has a cotangent, or the rule is not asked")
+    }
+
+    /// The buffer for the cotangent of input `k`; `None` if nobody asks for it. Once it was asked for, it
+    /// must be written.
+    pub fn target(&mut self, k: usize) -> Option<Target<'_, E>> {
+        target(&mut self.results[k], &self.inputs[k])
+    }
+
+    /// The buffers for the first `N` inputs at once, as [`target`](Self::target).
+    pub fn targets<const N: usize>(&mut self) -> [Option<Target<'_, E>>; N] {
+        let mut places = self.results.iter_mut().zip(self.inputs);
+        std::array::from_fn(|_| places.next().and_then(|(place, input)| target(place, input)))
+    }
+
+    /// The buffer for the cotangent of input `k`, to be added to: zeros, if nothing has flowed there yet.
+    pub fn sum(&mut self, k: usize) -> Option<&mut [E]> {
+        let target = self.target(k)?;
+        if !target.add {
+            target.buffer.fill(E::ZERO);
+        }
+        Some(target.buffer)
+    }
+
+    /// Makes `cotangent` that of input `k`, or adds it to what has flowed there; a buffer that nobody
+    /// else holds is not copied.
+    ///
+    /// # Panics
+    /// If its shape is not that of the input.
+    pub fn set(&mut self, k: usize, cotangent: Tensor<E>) {
+        let shape = self.inputs[k].shape();
+        assert!(
+            cotangent.shape() == shape,
+            "a kernel gives input {k} of shape {shape} a cotangent of shape {}",
+            cotangent.shape()
+        );
+        match &mut self.results[k] {
+            Place::Unneeded => {}
+            Place::Sum(sum) | Place::Fresh(sum) => {
+                add_to(sum, &cotangent);
+                recycle::give(cotangent.into_buffer());
+            }
+            place @ Place::Empty => *place = Place::Fresh(cotangent),
+        }
+    }
+}
+
+fn target<'t, E: Real>(place: &'t mut Place<E>, input: &Tensor<E>) -> Option<Target<'t, E>> {
+    if let Place::Empty = place {
+        *place = Place::Fresh(Tensor::uninitialised(input.shape().clone()));
+        let Place::Fresh(tensor) = place else { unreachable!("it was put there a line above") };
+        return Some(Target { buffer: tensor.as_mut_slice(), add: false });
+    }
+    match place {
+        Place::Sum(tensor) | Place::Fresh(tensor) => {
+            Some(Target { buffer: tensor.as_mut_slice(), add: true })
+        }
+        Place::Unneeded | Place::Empty => None,
+    }
+}
+
+/// `sum += x`; a shared buffer is copied first.
+pub(crate) fn add_to<E: Real>(sum: &mut Tensor<E>, x: &Tensor<E>) {
+    for (sum, &x) in sum.as_mut_slice().iter_mut().zip(x.iter()) {
+        *sum += x;
+    }
+}
