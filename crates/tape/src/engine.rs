@@ -185,6 +185,7 @@ impl<E: Real> Recording<E> {
                 match lane.nodes[t as usize].kind {
                     Kind::Leaf | Kind::Constant => {}
                     Kind::Lift { scalar } => f(NodeId::Scalar(scalar)),
+                    Kind::Total { operand } => f(NodeId::Tensor(operand)),
                     Kind::Elementwise { operands, arity, constants, .. } => {
                         for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
                             f(NodeId::Tensor(operands[k]));
@@ -269,7 +270,7 @@ impl<E: Real> Recording<E> {
 
     /// The rule of the tensor nodes that share the rule of `first`, as recorded operations, from
     /// their cotangents. Only what `needed` accepts is computed. Hands over (operand, cotangent);
-    /// each has the shape of its operand.
+    /// each broadcasts to the shape of its operand; see [`fitted`](Self::fitted).
     ///
     /// # Panics
     /// If the rule resets or drops the tape, or returns a cotangent of the wrong shape.
@@ -299,10 +300,15 @@ impl<E: Real> Recording<E> {
                     first,
                     |operand| needed(NodeId::Tensor(operand)).then_some(g),
                     |operand, product| {
-                        let cotangent = fit(product, self.tensor(operand), y);
+                        let cotangent = flow_back(product, self.tensor(operand), y);
                         sink(NodeId::Tensor(operand), cotangent);
                     },
                 );
+            }
+            Kind::Total { operand } => {
+                if let Some(g) = cotangents[0].filter(|_| needed(NodeId::Tensor(operand))) {
+                    sink(NodeId::Tensor(operand), g);
+                }
             }
             Kind::Output { call, .. } => {
                 let (op, inputs, residuals) = {
@@ -319,11 +325,8 @@ impl<E: Real> Recording<E> {
                     return;
                 }
                 // A rule may rely on every cotangent having a tape and the shape of its output.
-                let cotangents: SmallVec<[_; 2]> = cotangents
-                    .iter()
-                    .zip(&outputs)
-                    .map(|(g, &y)| g.map(|g| fit(g, y, y)))
-                    .collect();
+                let cotangents: SmallVec<[_; 2]> =
+                    cotangents.iter().zip(&outputs).map(|(g, &y)| g.map(|g| fit(g, y))).collect();
                 let backward = Backward {
                     inputs: &input_vars,
                     outputs: &outputs,
@@ -345,11 +348,27 @@ impl<E: Real> Recording<E> {
                     if let (Some(cotangent), true) = (cotangent, needed[k]) {
                         let reference = input_vars[k];
                         self.check_cotangent(op.name(), k, cotangent, reference, location);
-                        sink(NodeId::Tensor(inputs[k]), fit(cotangent, reference, reference));
+                        sink(NodeId::Tensor(inputs[k]), fit(cotangent, reference));
                     }
                 }
             }
         }
+    }
+
+    /// The cotangent `g` of tensor `t` in the shape of `t`.
+    pub fn fitted(&self, g: TensorVar<E>, t: u32) -> TensorVar<E> {
+        fit(g, self.tensor(t))
+    }
+
+    /// Computes the tensors that `list` names, those of one shape in one pass over the data.
+    pub fn compute(&self, list: impl FnOnce(&mut dyn FnMut(TensorVar<E>))) {
+        crate::cluster::force_all(&self.inner, |targets| {
+            list(&mut |t| {
+                if self.tensor_id(t).is_some() {
+                    targets.push(t.index);
+                }
+            });
+        });
     }
 
     /// Panics, naming the operation, unless a cotangent that its vjp has made can be summed to the
@@ -431,29 +450,22 @@ impl<E: Real> Arguments<Var<E>> for Recorded<'_, E> {
     }
 }
 
-/// Gives a cotangent the shape of its operand: summed over the axes along which the operand was
-/// repeated to the shape of the result.
+/// Gives a cotangent the shape of its operand: repeated along the axes that it lacks, summed over those
+/// that the operand lacks.
 #[track_caller]
-fn fit<E: Real>(
-    cotangent: TensorVar<E>,
-    operand: TensorVar<E>,
-    result: TensorVar<E>,
-) -> TensorVar<E> {
-    let (own, target) = (cotangent.shape(), operand.shape());
+fn fit<E: Real>(cotangent: TensorVar<E>, operand: TensorVar<E>) -> TensorVar<E> {
     if cotangent.tag == NO_TAPE {
         // A constant is a full tensor of it: a rule may hand over `T::lit(0.0)`.
-        let number = TensorVar::constant_on(
-            operand.tag,
-            Tensor::recycled(Shape::scalar(), cotangent.constant),
-        );
-        return fit(number, operand, result);
+        let number = Tensor::recycled(Shape::scalar(), cotangent.constant);
+        return fit(TensorVar::constant_on(operand.tag, number), operand);
     }
+    let (own, target) = (cotangent.shape(), operand.shape());
     if own == target {
         return cotangent;
     }
-    if own.broadcast(&target).as_ref() != Some(&own) {
-        // The rule was about the result and did not mention it.
-        return fit(cotangent.broadcast_to(result.shape()), operand, result);
+    let common = own.broadcast(&target).expect("the shapes were checked");
+    if own != common {
+        return fit(cotangent.broadcast_to(common), operand);
     }
     let skip = own.rank() - target.rank();
     let mut axes = AxisSet::all(skip);
@@ -466,6 +478,26 @@ fn fit<E: Real>(
     }
     let sum = cotangent.sum_axis_set(axes, false);
     if keeps { sum } else { sum.reshape(target) }
+}
+
+/// The cotangent of an operand of an elementwise operation with the result `y`, from the product of the
+/// cotangent of `y` with the partial derivative. What is the same for all elements stays a number, so the
+/// product may lack axes.
+#[track_caller]
+fn flow_back<E: Real>(
+    product: TensorVar<E>,
+    operand: TensorVar<E>,
+    y: TensorVar<E>,
+) -> TensorVar<E> {
+    let (target, whole) = (operand.shape(), y.shape());
+    if target == whole {
+        return product;
+    }
+    let own = if product.tag == NO_TAPE { Shape::scalar() } else { product.shape() };
+    let common = own.broadcast(&target).expect("both broadcast to the shape of the result");
+    // The operand was repeated along axes along which the product does not change.
+    let times = whole.elements() / common.elements().max(1);
+    fit(if times == 1 { product } else { product * E::lit(times as f64) }, operand)
 }
 
 // A node takes 12 bytes beside its value.

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     /// An elementwise operation; bit `k` of `constants` says that operand `k` is in the constant
     /// pool.
     Elementwise { opcode: Opcode, operands: [u32; MAX_OPERANDS], arity: u8, constants: u8 },
+    /// The sum of all elements.
+    Total { operand: u32 },
     /// An output of a call.
     Output { call: u32 },
 }
@@ -50,6 +52,8 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) value: Option<Tensor<E>>,
     /// About how many elementwise nodes have to be computed to get the value; 0 if it is there.
     pub(crate) pending: u32,
+    /// The first of the nodes that have to be computed; its own number if it is alone.
+    pub(crate) low: u32,
     /// Whether it depends on a leaf.
     pub(crate) active: bool,
     pub(crate) label: Option<Label>,
@@ -86,6 +90,23 @@ impl<E: Real> TensorLane<E> {
                 Displaced::Nothing
             }
         }
+    }
+
+    /// About how many nodes would be pending for a new one made of `operands`, and the first of them. The
+    /// sum counts shared ones several times, and the distance to the first counts some that do not
+    /// belong.
+    pub(crate) fn pending(&self, operands: impl Iterator<Item = u32>) -> (u32, u32) {
+        let next = self.nodes.len() as u32;
+        let (mut sum, mut low) = (1u32, next);
+        for operand in operands {
+            // Handles are checked when the operation is recorded.
+            let Some(node) = self.nodes.get(operand as usize) else { continue };
+            if node.pending > 0 {
+                sum = sum.saturating_add(node.pending);
+                low = low.min(node.low);
+            }
+        }
+        (sum.min(next - low + 1), low)
     }
 
     fn truncate(&mut self, nodes: usize, calls: usize) {
@@ -238,6 +259,7 @@ impl<E: Real> Inner<E> {
     pub(crate) fn push_tensor(&self, lane: &mut TensorLane<E>, node: TensorNode<E>) -> u32 {
         let t = lane.nodes.len();
         assert!(t < u32::MAX as usize, "a tape holds at most 2^32 - 1 tensors");
+        debug_assert!(node.low as usize <= t);
         lane.nodes.push(node);
         t as u32
     }

@@ -5,7 +5,7 @@ use faer::mat::{MatMut, MatRef};
 use faer::{Accum, Par};
 
 use crate::shape::AxisSet;
-use crate::{Real, Shape, Tensor};
+use crate::{Real, Shape};
 
 /// A matrix in row-major order, or the transpose of one.
 #[derive(Clone, Copy, Debug)]
@@ -40,38 +40,6 @@ pub(crate) fn product<E: Real + faer::traits::ComplexField>(
     let out = MatMut::from_row_major_slice_mut(c, a.rows, b.columns);
     let accumulate = if add { Accum::Add } else { Accum::Replace };
     matmul(out, accumulate, a.view(), b.view(), E::ONE, Par::Seq);
-}
-
-/// Fills `out` with the elements from `start` on of `input` broadcast to `target`.
-pub(crate) fn read_broadcast<E: Real>(
-    input: &Tensor<E>,
-    target: &Shape,
-    start: usize,
-    out: &mut [E],
-) {
-    let strides = input.shape().strides_within(target);
-    let data = input.as_slice();
-    let rank = target.rank();
-    // The axes from `inner` on are read in one run: repeated, or contiguous.
-    let last = rank.saturating_sub(1);
-    let (width, step) = if rank == 0 { (1, 0) } else { (target[last], strides[last]) };
-    let mut done = 0;
-    while done < out.len() {
-        let position = start + done;
-        let (mut row, column) = (position / width, position % width);
-        let mut offset = column * step;
-        for k in (0..last).rev() {
-            offset += row % target[k] * strides[k];
-            row /= target[k];
-        }
-        let run = (width - column).min(out.len() - done);
-        let chunk = &mut out[done..done + run];
-        match step {
-            0 => chunk.fill(data[offset]),
-            _ => chunk.copy_from_slice(&data[offset..offset + run]),
-        }
-        done += run;
-    }
 }
 
 /// Calls `f(element of the input, position in the output)` for each element of a tensor of the given

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 pub struct Shape(SmallVec<[usize; 4]>);
 
 /// The most axes that a tensor may have: reductions keep a set of them in the bits of a word.
-const MAX_RANK: usize = 32;
+pub(crate) const MAX_RANK: usize = 32;
 
 impl Shape {
     #[track_caller]

@@ -82,6 +82,7 @@ impl<E: Real> TensorVar<E> {
             location: Location::caller(),
             value: Some(value),
             pending: 0,
+            low: 0,
             active: matches!(kind, Kind::Leaf),
             label,
         };
@@ -118,6 +119,7 @@ impl<E: Real> TensorVar<E> {
             location,
             value: None,
             pending: 0,
+            low: 0,
             active: true,
             label: None,
         };
@@ -201,7 +203,7 @@ impl<E: Real> TensorVar<E> {
         let lane = &mut *inner.tensors.borrow_mut();
         let mut shape = least;
         let mut numbers = [exponent; MAX_OPERANDS];
-        let (mut constants, mut pending, mut active) = (0, 1u32, false);
+        let (mut constants, mut active) = (0, false);
         for (k, operand) in operands.iter().enumerate() {
             if operand.tag == NO_TAPE {
                 constants |= 1 << k;
@@ -226,11 +228,12 @@ impl<E: Real> TensorVar<E> {
                 }
             };
             numbers[k] = operand.index;
-            pending = pending.saturating_add(node.pending);
             active |= node.active;
         }
         active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
         let arity = operands.len() as u8;
+        let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
+        let (pending, low) = lane.pending(recorded);
         let node = TensorNode {
             kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
             shape,
@@ -238,6 +241,7 @@ impl<E: Real> TensorVar<E> {
             location,
             value: None,
             pending,
+            low,
             active,
             label: None,
         };
@@ -249,23 +253,41 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     fn relieve(tag: u32, operands: &[Self]) {
         loop {
-            let (mut total, mut most) = (1u32, (0, operands[0]));
             let (inner, _) = registry::find::<E>(tag);
             let lane = inner.tensors.borrow();
-            for &operand in operands.iter().filter(|v| v.tag != NO_TAPE) {
-                // Handles are checked when the operation is recorded.
-                let pending = lane.nodes.get(operand.index as usize).map_or(0, |n| n.pending);
-                total = total.saturating_add(pending);
-                if pending > most.0 {
-                    most = (pending, operand);
-                }
-            }
-            drop(lane);
+            let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
+            let (total, _) = lane.pending(recorded.clone().map(|v| v.index));
             if total <= cluster::MAX_PENDING {
                 return;
             }
-            most.1.value();
+            let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
+            let most = *recorded.max_by_key(pending).expect("something is pending");
+            drop(lane);
+            most.value();
         }
+    }
+
+    /// The sum of all elements, of rank 0, which is computed when it is asked for.
+    #[track_caller]
+    pub(crate) fn total(self) -> Self {
+        let location = Location::caller();
+        Self::relieve(self.tag, &[self]);
+        let (inner, tag) = registry::find::<E>(self.tag);
+        let lane = &mut *inner.tensors.borrow_mut();
+        let active = self.node(lane).active;
+        let (pending, low) = lane.pending(std::iter::once(self.index));
+        let node = TensorNode {
+            kind: Kind::Total { operand: self.index },
+            shape: Shape::scalar(),
+            at: inner.scalars.len() as u32,
+            location,
+            value: None,
+            pending,
+            low,
+            active,
+            label: None,
+        };
+        TensorVar::on_tape(inner.push_tensor(lane, node), tag)
     }
 
     /// Records a primitive.

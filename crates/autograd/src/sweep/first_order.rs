@@ -34,6 +34,7 @@ pub(crate) struct FirstOrder<'a, E: Real> {
     /// Opened when the first rule of a tensor or of a user runs.
     tail: Option<Tail<E>>,
     variables: Option<&'a [NodeId]>,
+    out: NodeId,
 }
 
 impl<'a, E: Real> FirstOrder<'a, E> {
@@ -53,6 +54,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             tensors: Recycled::filled(tensors as usize, None),
             tail: None,
             variables,
+            out,
         };
         match out {
             NodeId::Scalar(i) => {
@@ -220,6 +222,20 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     /// Computes the gradients of the leaves, or of the variables.
     fn finish(mut self) -> Gradients<E> {
         let variables = self.variables;
+        // The value of the result and its gradients, as far as they are elementwise, come out of one
+        // pass over the data.
+        self.recording.compute(|ask| {
+            if let NodeId::Tensor(t) = self.out {
+                ask(self.recording.tensor(t));
+            }
+            for t in 0..self.tensors.len() as u32 {
+                if let Some(Cotangent::Recorded(g)) = self.tensors[t as usize]
+                    && (self.is_asked(t) || self.recording.tensor_info(t).leaf)
+                {
+                    ask(g);
+                }
+            }
+        });
         let mut leaves = Recycled::empty();
         for t in 0..self.tensors.len() as u32 {
             let Some(cotangent) = self.tensors[t as usize].take() else {

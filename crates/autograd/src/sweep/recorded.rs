@@ -45,7 +45,8 @@ impl<'a, E: Real> Recorded<'a, E> {
 
     /// The cotangent of a tensor; `None` if the result does not depend on it.
     pub(crate) fn tensor(&self, t: u32) -> Option<TensorVar<E>> {
-        self.tensors.get(t as usize).copied().flatten()
+        let cotangent = self.tensors.get(t as usize).copied().flatten()?;
+        Some(self.recording.fitted(cotangent, t))
     }
 
     fn sweep(&mut self, mut scalars: u32, mut tensors: u32) {

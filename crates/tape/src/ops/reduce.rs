@@ -217,12 +217,18 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     pub(crate) fn sum_axis_set(self, axes: AxisSet, keep: bool) -> Self {
-        self.apply_op(Sum(Over { axes, keep }))
+        self.reduce_sum(Over { axes, keep })
     }
 
     #[track_caller]
     fn reduce_sum(self, over: Over) -> Self {
-        if self.is_constant() { self } else { self.apply_op(Sum(over)) }
+        if self.is_constant() {
+            self
+        } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
+            self.total()
+        } else {
+            self.apply_op(Sum(over))
+        }
     }
 
     #[track_caller]

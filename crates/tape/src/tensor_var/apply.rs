@@ -86,6 +86,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
                 location,
                 value: Some(tensor),
                 pending: 0,
+                low: 0,
                 active,
                 label: None,
             };

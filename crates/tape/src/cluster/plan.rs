@@ -1,0 +1,275 @@
+//! Where the values of a program live while it runs.
+
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHasher};
+
+use super::lower::{Instruction, Lowering, Operand, Output};
+use crate::Real;
+use crate::primitive::Primitive;
+use crate::rule::MAX_OPERANDS;
+
+/// How many plans are kept. A training asks for the same few in every step; when there are more, the
+/// shapes or the structure change all the time, and all are made anew.
+const CAPACITY: usize = 512;
+
+/// Where a value is: a chunk of it at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// A part of an input.
+    Input(u32),
+    /// A row of the scratch memory.
+    Slot(u32),
+    /// A part of an output.
+    Output(u32),
+}
+
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Runs a primitive; `out` is none of the operands.
+    Apply { primitive: Primitive, exponent: i32, operands: [Place; MAX_OPERANDS], out: Place },
+    /// Adds a chunk to total number `index`.
+    Total { place: Place, index: u32 },
+}
+
+/// What an output of a program is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Made {
+    /// The `k`th tensor that is written element by element.
+    Each(u32),
+    /// The `k`th total.
+    Total(u32),
+}
+
+/// A program that is ready to run. It does not depend on shapes.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// The rows of scratch memory: first those of the constants, then those of the repeated inputs, then
+    /// those of the values.
+    pub(super) slots: usize,
+    pub(super) constants: usize,
+    pub(super) outputs: Vec<Made>,
+    pub(super) each: usize,
+    pub(super) totals: usize,
+    /// The program that it was made from.
+    instructions: Vec<Instruction>,
+    recorded_outputs: Vec<Output>,
+    repeated: usize,
+}
+
+/// The plans of earlier programs, by their structure.
+#[derive(Debug, Default)]
+pub(super) struct PlanCache {
+    plans: FxHashMap<u64, Vec<Rc<Plan>>>,
+    count: usize,
+}
+
+impl PlanCache {
+    /// The plan of a program.
+    pub(super) fn get<E: Real>(&mut self, program: &Lowering<E>) -> Rc<Plan> {
+        let mut hasher = FxHasher::default();
+        program.instructions.hash(&mut hasher);
+        program.outputs.hash(&mut hasher);
+        (program.constants.len(), program.repeated.len()).hash(&mut hasher);
+        let hash = hasher.finish();
+        let known = self.plans.get(&hash).and_then(|plans| plans.iter().find(|p| p.is_of(program)));
+        if let Some(plan) = known {
+            return plan.clone();
+        }
+        if self.count == CAPACITY {
+            self.plans.clear();
+            self.count = 0;
+        }
+        self.count += 1;
+        let plan = Rc::new(Plan::new(program));
+        self.plans.entry(hash).or_default().push(plan.clone());
+        plan
+    }
+}
+
+impl Plan {
+    fn is_of<E: Real>(&self, program: &Lowering<E>) -> bool {
+        self.instructions == program.instructions
+            && self.recorded_outputs == program.outputs
+            && self.constants == program.constants.len()
+            && self.repeated == program.repeated.len()
+    }
+
+    fn new<E: Real>(program: &Lowering<E>) -> Plan {
+        let (instructions, outputs) = shared(&program.instructions, &program.outputs);
+        let (constants, repeated) = (program.constants.len(), program.repeated.len());
+        let mut planner = Planner {
+            places: vec![None; instructions.len()],
+            last_use: last_uses(&instructions, &outputs),
+            constants,
+            free: Vec::new(),
+            slots: constants + repeated,
+            steps: Vec::new(),
+        };
+        // A value that leaves the program is written where it goes.
+        let (mut made, mut each, mut totals) = (Vec::new(), 0u32, 0u32);
+        let mut copies = Vec::new();
+        let mut sums = vec![Vec::new(); instructions.len()];
+        let mut late_sums = Vec::new();
+        for &output in &outputs {
+            match output {
+                Output::Each(operand) => {
+                    let place = Place::Output(each);
+                    match operand {
+                        Operand::Value(v) if planner.places[v as usize].is_none() => {
+                            planner.places[v as usize] = Some(place);
+                        }
+                        _ => copies.push((operand, place)),
+                    }
+                    made.push(Made::Each(each));
+                    each += 1;
+                }
+                Output::Total(operand) => {
+                    match operand {
+                        Operand::Value(v) => sums[v as usize].push(totals),
+                        _ => late_sums.push((operand, totals)),
+                    }
+                    made.push(Made::Total(totals));
+                    totals += 1;
+                }
+            }
+        }
+        for (v, instruction) in instructions.iter().enumerate() {
+            planner.step(v, instruction, &sums[v]);
+        }
+        for (operand, index) in late_sums {
+            let place = planner.place(operand);
+            planner.steps.push(Step::Total { place, index });
+        }
+        for (operand, out) in copies {
+            let operands = [planner.place(operand); MAX_OPERANDS];
+            planner.steps.push(Step::Apply {
+                primitive: Primitive::Copy,
+                exponent: 0,
+                operands,
+                out,
+            });
+        }
+        Plan {
+            steps: planner.steps,
+            slots: planner.slots,
+            constants,
+            outputs: made,
+            each: each as usize,
+            totals: totals as usize,
+            instructions: program.instructions.clone(),
+            recorded_outputs: program.outputs.clone(),
+            repeated,
+        }
+    }
+}
+
+/// The same program where equal instructions on equal operands are one.
+fn shared(instructions: &[Instruction], outputs: &[Output]) -> (Vec<Instruction>, Vec<Output>) {
+    let mut list: Vec<Instruction> = Vec::new();
+    let mut known: FxHashMap<Instruction, u32> = FxHashMap::default();
+    let mut new_number = Vec::new();
+    let renamed = |operand: Operand, new_number: &[u32]| match operand {
+        Operand::Value(v) => Operand::Value(new_number[v as usize]),
+        other => other,
+    };
+    for instruction in instructions {
+        let mut instruction = *instruction;
+        let arity = instruction.primitive.arity();
+        for operand in &mut instruction.operands[..arity] {
+            *operand = renamed(*operand, &new_number);
+        }
+        let number = *known.entry(instruction).or_insert_with(|| {
+            list.push(instruction);
+            list.len() as u32 - 1
+        });
+        new_number.push(number);
+    }
+    let outputs = outputs.iter().map(|&output| match output {
+        Output::Each(operand) => Output::Each(renamed(operand, &new_number)),
+        Output::Total(operand) => Output::Total(renamed(operand, &new_number)),
+    });
+    (list, outputs.collect())
+}
+
+/// For each value, the last instruction that reads it; its own where none does.
+fn last_uses(instructions: &[Instruction], outputs: &[Output]) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..instructions.len()).collect();
+    for (i, instruction) in instructions.iter().enumerate() {
+        for operand in &instruction.operands[..instruction.primitive.arity()] {
+            if let Operand::Value(v) = *operand {
+                last[v as usize] = i;
+            }
+        }
+    }
+    for &output in outputs {
+        // What is copied at the end must be there then.
+        if let Output::Each(Operand::Value(v)) = output {
+            last[v as usize] = usize::MAX;
+        }
+    }
+    last
+}
+
+/// Hands out slots.
+struct Planner {
+    places: Vec<Option<Place>>,
+    last_use: Vec<usize>,
+    constants: usize,
+    free: Vec<u32>,
+    slots: usize,
+    steps: Vec<Step>,
+}
+
+impl Planner {
+    fn place(&self, operand: Operand) -> Place {
+        match operand {
+            Operand::Whole(k) => Place::Input(k),
+            Operand::Constant(k) => Place::Slot(k),
+            Operand::Repeated(k) => Place::Slot(self.constants as u32 + k),
+            Operand::Value(v) => {
+                self.places[v as usize].expect("an operand comes before its instruction")
+            }
+        }
+    }
+
+    fn step(&mut self, v: usize, instruction: &Instruction, sums: &[u32]) {
+        let arity = instruction.primitive.arity();
+        let operands = &instruction.operands[..arity];
+        let places = std::array::from_fn(|k| self.place(operands[k.min(arity - 1)]));
+        let out = self.places[v].unwrap_or_else(|| {
+            Place::Slot(self.free.pop().unwrap_or_else(|| {
+                self.slots += 1;
+                self.slots as u32 - 1
+            }))
+        });
+        self.places[v] = Some(out);
+        self.steps.push(Step::Apply {
+            primitive: instruction.primitive,
+            exponent: instruction.exponent,
+            operands: places,
+            out,
+        });
+        self.steps.extend(sums.iter().map(|&index| Step::Total { place: out, index }));
+        // Slots are freed after the result has one of its own: an instruction never writes what it reads.
+        self.release(v, v);
+        for (k, operand) in operands.iter().enumerate() {
+            if let Operand::Value(read) = *operand
+                && !operands[..k].contains(operand)
+            {
+                self.release(read as usize, v);
+            }
+        }
+    }
+
+    /// Frees the slot of a value if instruction `now` is the last that needs it.
+    fn release(&mut self, value: usize, now: usize) {
+        if self.last_use[value] == now
+            && let Some(Place::Slot(slot)) = self.places[value]
+        {
+            self.free.push(slot);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Running a program over chunks.
+
+use smallvec::SmallVec;
+
+use super::compensated::Compensated;
+use super::lower::Lowering;
+use super::plan::{Made, Place, Plan, Step};
+use super::repetition::Repetition;
+use crate::kernels::sum;
+use crate::recycle::{self, Scratch};
+use crate::{Real, Shape, Tensor, threads};
+
+/// What the rows of a program may take of the first-level cache, in bytes.
+const CACHE: usize = 28 * 1024;
+/// The least and the greatest length of a chunk.
+const CHUNK: (usize, usize) = (128, 1024);
+/// Chunks a block: the unit of work for a thread, and of the sums.
+const BLOCK: usize = 16;
+/// Work is spread over threads from this many elements times steps on; 60 microseconds or so.
+const PARALLEL: usize = 1 << 20;
+/// Rows begin at multiples of this many elements: whole cache lines.
+const ALIGNMENT: usize = 16;
+
+/// A program and the data that it runs on.
+struct Run<'a, E: Real> {
+    plan: &'a Plan,
+    whole: SmallVec<[&'a [E]; 16]>,
+    repeated: SmallVec<[Repetition<'a, E>; 8]>,
+    constants: &'a [E],
+    shape: &'a Shape,
+    len: usize,
+    chunk: usize,
+    /// The distance of the rows in the scratch memory.
+    row: usize,
+}
+
+/// A stretch of the work, with the memory that it writes to.
+struct Part<'m, E> {
+    /// The first block.
+    first: usize,
+    blocks: usize,
+    outputs: SmallVec<[&'m mut [E]; 8]>,
+    /// Two numbers for each block and total: the sum and what its rounding has lost.
+    totals: &'m mut [E],
+    memory: &'m mut [E],
+}
+
+/// Runs a program; pushes the values of its roots.
+pub(super) fn run<E: Real>(
+    plan: &Plan,
+    program: &Lowering<E>,
+    results: &mut Vec<(u32, Tensor<E>)>,
+) {
+    let shape = &program.shape;
+    let len = shape.elements();
+    let repeated: SmallVec<[_; 8]> =
+        program.repeated.iter().map(|input| Repetition::new(input, shape)).collect();
+    let chunk = chunk_length::<E>(plan, program.whole.len(), &repeated, len);
+    let run = Run {
+        plan,
+        whole: program.whole.iter().map(Tensor::as_slice).collect(),
+        repeated,
+        constants: &program.constants,
+        shape,
+        len,
+        chunk,
+        row: chunk.next_multiple_of(ALIGNMENT),
+    };
+    let blocks = len.div_ceil(chunk * BLOCK);
+    let parallel = len * plan.steps.len() >= PARALLEL;
+    let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
+    let parts = if threads::available() == 1 { 1 } else { parts };
+    let mut tensors: SmallVec<[Tensor<E>; 8]> =
+        (0..plan.each).map(|_| Tensor::uninitialised(shape.clone())).collect();
+    let mut totals = Scratch::<E>::filled(2 * plan.totals * blocks, E::ZERO);
+    let mut memory = recycle::take::<E>(parts * run.memory() + ALIGNMENT);
+    let rows = std::sync::Arc::get_mut(&mut memory).expect("a buffer from the pool has one owner");
+    let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
+    let whole = Part {
+        first: 0,
+        blocks,
+        outputs: tensors.iter_mut().map(Tensor::as_mut_slice).collect(),
+        totals: &mut totals,
+        memory: &mut rows[skip..],
+    };
+    run.parts(whole, parts);
+    recycle::give(memory);
+    for (&root, made) in program.roots.iter().zip(&plan.outputs) {
+        let value = match *made {
+            Made::Each(k) => tensors[k as usize].clone(),
+            Made::Total(k) => {
+                let mut total = Compensated::zero();
+                for block in totals.chunks_exact(2 * plan.totals) {
+                    total.merge(Compensated::at(block, k as usize));
+                }
+                Tensor::recycled(Shape::scalar(), total.value())
+            }
+        };
+        results.push((root, value));
+    }
+}
+
+/// The length of a chunk: all rows in the cache, and whole periods of what is repeated.
+fn chunk_length<E: Real>(
+    plan: &Plan,
+    whole: usize,
+    repeated: &[Repetition<'_, E>],
+    len: usize,
+) -> usize {
+    let rows = plan.slots + plan.each + whole;
+    let fits = CACHE / size_of::<E>() / rows.max(1);
+    let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
+    let periods = repeated.iter().filter_map(|r| r.period()).filter(|&period| period <= longest);
+    let period = periods.max().unwrap_or(1);
+    (longest / period * period).min(len.max(1))
+}
+
+impl<E: Real> Run<'_, E> {
+    /// The elements of scratch memory that a thread needs.
+    fn memory(&self) -> usize {
+        self.plan.slots * self.row
+    }
+
+    /// Runs a stretch, on several threads if it has several parts.
+    fn parts(&self, part: Part<'_, E>, parts: usize) {
+        if parts <= 1 {
+            return self.blocks(part);
+        }
+        let half = parts / 2;
+        let blocks = part.blocks * half / parts;
+        let elements = blocks * BLOCK * self.chunk;
+        let mut upper_outputs = SmallVec::new();
+        let mut outputs = SmallVec::new();
+        for output in part.outputs {
+            let (lower, upper) = output.split_at_mut(elements);
+            outputs.push(lower);
+            upper_outputs.push(upper);
+        }
+        let (totals, upper_totals) = part.totals.split_at_mut(2 * self.plan.totals * blocks);
+        let (memory, upper_memory) = part.memory.split_at_mut(half * self.memory());
+        let lower = Part { first: part.first, blocks, outputs, totals, memory };
+        let upper = Part {
+            first: part.first + blocks,
+            blocks: part.blocks - blocks,
+            outputs: upper_outputs,
+            totals: upper_totals,
+            memory: upper_memory,
+        };
+        rayon::join(|| self.parts(lower, half), || self.parts(upper, parts - half));
+    }
+
+    fn blocks(&self, mut part: Part<'_, E>) {
+        if part.blocks == 0 {
+            return;
+        }
+        for (&c, row) in self.constants.iter().zip(part.memory.chunks_mut(self.row.max(1))) {
+            row.fill(c);
+        }
+        for (k, input) in self.repeated.iter().enumerate() {
+            if input.period().is_some_and(|period| self.chunk.is_multiple_of(period)) {
+                let row = (self.plan.constants + k) * self.row;
+                input.read(self.shape, 0, &mut part.memory[row..][..self.chunk]);
+            }
+        }
+        let offset = part.first * BLOCK * self.chunk;
+        let end = ((part.first + part.blocks) * BLOCK * self.chunk).min(self.len);
+        let mut start = offset;
+        for block in 0..part.blocks {
+            let totals = &mut part.totals[2 * self.plan.totals * block..][..2 * self.plan.totals];
+            for _ in 0..BLOCK {
+                let n = self.chunk.min(end - start);
+                if n == 0 {
+                    break;
+                }
+                self.chunk(start, n, offset, &mut part.outputs, totals, part.memory);
+                start += n;
+            }
+        }
+    }
+
+    /// Runs the program over the `n` elements from `start` on; the outputs begin at `offset`.
+    fn chunk(
+        &self,
+        start: usize,
+        n: usize,
+        offset: usize,
+        outputs: &mut [&mut [E]],
+        totals: &mut [E],
+        memory: &mut [E],
+    ) {
+        for (k, input) in self.repeated.iter().enumerate() {
+            if input.period().is_none_or(|period| !self.chunk.is_multiple_of(period)) {
+                let row = (self.plan.constants + k) * self.row;
+                input.read(self.shape, start, &mut memory[row..][..n]);
+            }
+        }
+        for step in &self.plan.steps {
+            match *step {
+                Step::Apply { primitive, exponent, operands, out: Place::Slot(slot) } => {
+                    // The row that is written, and those beside it.
+                    let (below, rest) = memory.split_at_mut(slot as usize * self.row);
+                    let (own, above) = rest.split_at_mut(self.row);
+                    let read = |place| match place {
+                        Place::Input(k) => &self.whole[k as usize][start..start + n],
+                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
+                        Place::Slot(k) if k < slot => &below[k as usize * self.row..][..n],
+                        Place::Slot(k) => &above[(k - slot - 1) as usize * self.row..][..n],
+                    };
+                    primitive.run(exponent, operands.map(read), &mut own[..n]);
+                }
+                Step::Apply { primitive, exponent, operands, out: Place::Output(own) } => {
+                    let taken = std::mem::take(&mut outputs[own as usize]);
+                    let read = |place| match place {
+                        Place::Input(k) => &self.whole[k as usize][start..start + n],
+                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
+                        Place::Slot(k) => &memory[k as usize * self.row..][..n],
+                    };
+                    primitive.run(exponent, operands.map(read), &mut taken[start - offset..][..n]);
+                    outputs[own as usize] = taken;
+                }
+                Step::Apply { out: Place::Input(_), .. } => {
+                    unreachable!("a program does not write its inputs")
+                }
+                Step::Total { place, index } => {
+                    let x = match place {
+                        Place::Input(k) => &self.whole[k as usize][start..start + n],
+                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
+                        Place::Slot(k) => &memory[k as usize * self.row..][..n],
+                    };
+                    let mut total = Compensated::at(totals, index as usize);
+                    total.add(sum(x));
+                    total.put(totals, index as usize);
+                }
+            }
+        }
+    }
+}
