@@ -15,11 +15,14 @@ pub(crate) fn allocations() -> usize {
     ALLOCATIONS.load(Relaxed)
 }
 
-/// Begins a new measurement of the peak, and returns what is allocated now.
-pub(crate) fn start_peak() -> usize {
-    let now = BYTES.load(Relaxed);
-    PEAK.store(now, Relaxed);
-    now
+/// How many bytes are allocated now.
+pub(crate) fn live() -> usize {
+    BYTES.load(Relaxed)
+}
+
+/// Begins a new measurement of the peak.
+pub(crate) fn start_peak() {
+    PEAK.store(live(), Relaxed);
 }
 
 /// The most bytes that were allocated at once since [`start_peak`].

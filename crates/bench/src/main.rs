@@ -1,70 +1,128 @@
 //! Benchmarks of the engine against hand-written loops.
 //!
-//! `cargo run --release -p wengert-bench -- run [NAMES] [--seconds S] [--json]` runs the named
-//! workloads, or all. Each workload checks its values before anything is timed, and is measured in
-//! turns with its floor in the same run.
+//! `cargo run --release -p wengert-bench -- run [NAMES] [--threads N] [--seconds S] [--json]
+//! [--peers PYTHON]` runs the named workloads, or all. Each workload checks its values before
+//! anything is timed, and is measured in turns with its floor in the same run.
 
 mod counting;
-mod minimal;
+mod floor;
+mod formulas;
+mod machine;
+mod measure;
+mod peers;
+mod reference;
 mod report;
 mod timing;
 mod workloads;
 
+use std::error::Error;
 use std::process::ExitCode;
 
+use measure::Settings;
 use report::Report;
-use workloads::{ALL, Settings};
+use workloads::ALL;
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
 
-const USAGE: &str = "usage: wengert-bench run [NAMES] [--seconds S] [--json]";
+const USAGE: &str = "usage: wengert-bench run [NAMES] [--threads N] [--seconds S] [--json] \
+                     [--peers PYTHON]";
+
+/// How a number for a table is found, for those who read it.
+const NOTES: &str = "\
+spread: half of the distance between the quartiles. ratio: medians, engine to floor.
+floors: T1, T2, T6, T7, S1t, S2t: a hand-written step; S1: a minimal tape; S2, S3, S4: 3 times the
+plain value and 4 ns a node; T3, T4, T5: the sum of the matrix products alone.
+bytes/n.: of the scalar lane a scalar node; in workloads of tensors the peak over the nodes.";
+
+struct Arguments {
+    names: Vec<String>,
+    settings: Settings,
+    json: bool,
+}
 
 fn main() -> ExitCode {
-    match parse(std::env::args().skip(1)) {
-        Ok((names, settings, json)) => {
-            run(&names, &settings, json);
-            ExitCode::SUCCESS
-        }
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
         Err(message) => {
             eprintln!("{message}\n{USAGE}");
             for workload in ALL {
                 eprintln!("  {:4} {}", workload.name, workload.what);
             }
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("values of at least one workload are not those of the reference");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<(Vec<String>, Settings, bool), String> {
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     if args.next().as_deref() != Some("run") {
         return Err("there is one command: run".to_owned());
     }
-    let (mut names, mut settings, mut json) = (Vec::new(), Settings { seconds: 2.0 }, false);
+    let settings = Settings { seconds: 2.0, threads: 1, python: None };
+    let mut parsed = Arguments { names: Vec::new(), settings, json: false };
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--json" => json = true,
+            "--json" => parsed.json = true,
             "--seconds" => {
                 let seconds = args.next().and_then(|s| s.parse::<f64>().ok());
-                settings.seconds = seconds
+                parsed.settings.seconds = seconds
                     .filter(|s| s.is_finite() && *s >= 0.0)
                     .ok_or("--seconds takes a number")?;
             }
-            name if ALL.iter().any(|w| w.name == name) => names.push(arg),
+            "--threads" => {
+                let threads = args.next().and_then(|s| s.parse::<usize>().ok());
+                parsed.settings.threads =
+                    threads.filter(|&n| n > 0).ok_or("--threads takes a number from 1 on")?;
+            }
+            "--peers" => {
+                let python = args.next().ok_or("--peers takes the path of a Python interpreter")?;
+                parsed.settings.python = Some(python.into());
+            }
+            name if ALL.iter().any(|w| w.name == name) => parsed.names.push(arg),
             other => return Err(format!("there is no workload or option {other}")),
         }
     }
-    Ok((names, settings, json))
+    Ok(parsed)
 }
 
-fn run(names: &[String], settings: &Settings, json: bool) {
-    if !json {
-        println!("{}", Report::header());
+/// Runs the chosen workloads; whether all their values are right.
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    match arguments.settings.threads {
+        1 => Ok(run_here(arguments)),
+        // The engine uses the pool that it is called in.
+        n => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build()?;
+            Ok(pool.install(|| run_here(arguments)))
+        }
     }
+}
+
+fn run_here(Arguments { names, settings, json }: &Arguments) -> bool {
+    if !json {
+        machine::print();
+        println!("{NOTES}\n\n{}", Report::header());
+    }
+    let mut all_ok = true;
     for workload in ALL {
         if names.is_empty() || names.iter().any(|name| name == workload.name) {
             let report = (workload.run)(settings);
-            println!("{}", if json { report.json() } else { report.row() });
+            all_ok &= report.losses_ok;
+            println!("{}", if *json { report.json() } else { report.row() });
         }
     }
+    if !json {
+        println!("peak resident memory of the process: {} MiB", machine::peak_resident() >> 20);
+    }
+    all_ok
 }

@@ -1,6 +1,7 @@
 //! Interleaved timing: both sides of a ratio are measured in turns, so that what else the machine
 //! does falls on both.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// The times of one side, in microseconds.
@@ -12,35 +13,51 @@ pub(crate) struct Times {
     pub(crate) spread: f64,
 }
 
+/// The samples of both sides, in microseconds a step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    pub(crate) engine: Vec<f64>,
+    pub(crate) floor: Vec<f64>,
+}
+
 impl Times {
-    fn new(mut samples: Vec<f64>) -> Times {
+    pub(crate) fn new(samples: &[f64]) -> Times {
+        let mut samples = samples.to_vec();
         samples.sort_by(f64::total_cmp);
         let at = |part: f64| samples[((samples.len() - 1) as f64 * part) as usize];
         let median = at(0.5);
         Times { median, minimum: samples[0], spread: (at(0.75) - at(0.25)) / (2.0 * median) }
     }
+
+    /// The times that a rule makes of these.
+    pub(crate) fn map(&self, rule: impl Fn(f64) -> f64) -> Times {
+        Times { median: rule(self.median), minimum: rule(self.minimum), spread: self.spread }
+    }
 }
 
-/// Runs both sides in turns for `seconds`, after some turns to warm up.
+/// Runs both sides in turns for `seconds`, after some turns to warm up. A sample is `batch` steps.
 pub(crate) fn interleaved(
     seconds: f64,
-    mut engine: impl FnMut(),
-    mut floor: impl FnMut(),
-) -> (Times, Times) {
-    let time = |f: &mut dyn FnMut()| {
+    batch: usize,
+    engine: &mut dyn FnMut() -> f64,
+    floor: &mut dyn FnMut() -> f64,
+) -> Samples {
+    let time = |f: &mut dyn FnMut() -> f64| {
         let start = Instant::now();
-        f();
-        start.elapsed().as_secs_f64() * 1e6
+        for _ in 0..batch {
+            black_box(f());
+        }
+        start.elapsed().as_secs_f64() * 1e6 / batch as f64
     };
     for _ in 0..3 {
-        engine();
-        floor();
+        time(engine);
+        time(floor);
     }
-    let (mut engine_times, mut floor_times) = (Vec::new(), Vec::new());
+    let mut samples = Samples::default();
     let end = Instant::now() + Duration::from_secs_f64(seconds);
-    while Instant::now() < end || engine_times.len() < 11 {
-        engine_times.push(time(&mut engine));
-        floor_times.push(time(&mut floor));
+    while Instant::now() < end || samples.engine.len() < 5 {
+        samples.engine.push(time(engine));
+        samples.floor.push(time(floor));
     }
-    (Times::new(engine_times), Times::new(floor_times))
+    samples
 }

@@ -1,14 +1,17 @@
 //! The workloads, each written as a user would write it, beside its floor.
 
-pub(crate) mod rosenbrock;
+mod custom_loss;
+mod factorisation;
+mod gradient;
+mod log_sum_exp;
+mod lotka_volterra;
+mod mlp;
+mod rosenbrock;
+mod tiny_mlp;
+mod training;
 
+use crate::measure::Settings;
 use crate::report::Report;
-
-/// What is asked of every workload.
-pub(crate) struct Settings {
-    /// How long to measure.
-    pub(crate) seconds: f64,
-}
 
 /// A workload: its name, what it is, and how to run it.
 pub(crate) struct Workload {
@@ -17,9 +20,21 @@ pub(crate) struct Workload {
     pub(crate) run: fn(&Settings) -> Report,
 }
 
+macro_rules! all {
+    ($($name:literal $what:literal $run:expr;)*) => {
+        &[$(Workload { name: $name, what: $what, run: $run }),*]
+    };
+}
+
 /// All workloads.
-pub(crate) const ALL: &[Workload] = &[Workload {
-    name: "S1",
-    what: "Rosenbrock's function, n = 100,000, on the scalar tape; floor: a minimal tape",
-    run: rosenbrock::run,
-}];
+pub(crate) const ALL: &[Workload] = all! {
+    "T1" "a tiny network, squared error, Adam" tiny_mlp::run;
+    "T2" "a classifier of images, cross-entropy, Adam" mlp::run;
+    "T6" "matrix factorisation, Adam" factorisation::run;
+    "T7" "a loss of one's own on a million elements" custom_loss::run;
+    "S1" "Rosenbrock's function of 100,000 numbers, on the scalar tape" rosenbrock::run_scalars;
+    "S1t" "the same on tensors" rosenbrock::run_tensors;
+    "S2" "log sum exp of 100,000 numbers, on the scalar tape" log_sum_exp::run_scalars;
+    "S2t" "the same on tensors" log_sum_exp::run_tensors;
+    "S4" "Lotka and Volterra's equations, 100,000 steps of Runge and Kutta" lotka_volterra::run;
+};
