@@ -3,6 +3,7 @@
 //! Sines and cosines are computed in double precision and only then rounded to `f32`.
 
 use wengert::prelude::*;
+use wengert::tape::Indices;
 
 /// Weights number `k` of a model: `scale * sin(i + k)`.
 pub(crate) fn weight_scaled(scale: f64, k: usize, shape: impl Into<Shape>) -> Tensor<f32> {
@@ -30,13 +31,13 @@ pub(crate) fn ratings(n: usize) -> Tensor<f32> {
 }
 
 /// Labels, indices and tokens: `(7 i + 3) mod classes`.
-pub(crate) fn labels(n: usize, classes: usize) -> Vec<usize> {
-    (0..n).map(|i| (7 * i + 3) % classes).collect()
+pub(crate) fn labels(n: usize, classes: usize) -> Indices {
+    labels_in_order(0..n, classes)
 }
 
-/// The tokens that follow: `(7 (i + 1) + 3) mod classes`.
-pub(crate) fn next_tokens(n: usize, classes: usize) -> Vec<usize> {
-    (0..n).map(|i| (7 * (i + 1) + 3) % classes).collect()
+/// The labels of the given numbers, in their order.
+pub(crate) fn labels_in_order(numbers: impl Iterator<Item = usize>, classes: usize) -> Indices {
+    numbers.map(|i| (7 * i + 3) % classes).collect::<Vec<_>>().into()
 }
 
 /// The point at which functions of many numbers are differentiated: `cos(0.37 i)`.

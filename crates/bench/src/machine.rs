@@ -39,15 +39,18 @@ fn multiply_add() -> f64 {
         let mut x = [[1.0_f32; LANES]; CHAINS];
         let (a, b) = (black_box([0.999_f32; LANES]), black_box([0.001_f32; LANES]));
         let start = Instant::now();
-        vectorised(|| {
-            for _ in 0..TURNS {
-                for chain in &mut x {
-                    for ((x, a), b) in chain.iter_mut().zip(&a).zip(&b) {
-                        *x = x.mul_add(*a, *b);
+        vectorised(
+            #[inline(always)]
+            || {
+                for _ in 0..TURNS {
+                    for chain in &mut x {
+                        for ((x, a), b) in chain.iter_mut().zip(&a).zip(&b) {
+                            *x = x.mul_add(*a, *b);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         let seconds = start.elapsed().as_secs_f64();
         black_box(&x);
         (2 * LANES * CHAINS * TURNS) as f64 / seconds / 1e9

@@ -55,7 +55,10 @@ impl Parameter {
     pub(crate) fn update<const CLEAR: bool>(&mut self, adam: Adam, threads: usize) {
         let Parameter { value: x, gradient: g, mean: m, square: v } = self;
         if threads == 1 || x.len() < 1 << 14 {
-            return vectorised(|| adam.update::<CLEAR>(x, g, m, v));
+            return vectorised(
+                #[inline(always)]
+                || adam.update::<CLEAR>(x, g, m, v),
+            );
         }
         let half = (x.len() / 2).next_multiple_of(16);
         let (x0, x1) = x.split_at_mut(half);
@@ -63,8 +66,18 @@ impl Parameter {
         let (m0, m1) = m.split_at_mut(half);
         let (v0, v1) = v.split_at_mut(half);
         rayon::join(
-            || vectorised(|| adam.update::<CLEAR>(x0, g0, m0, v0)),
-            || vectorised(|| adam.update::<CLEAR>(x1, g1, m1, v1)),
+            || {
+                vectorised(
+                    #[inline(always)]
+                    || adam.update::<CLEAR>(x0, g0, m0, v0),
+                )
+            },
+            || {
+                vectorised(
+                    #[inline(always)]
+                    || adam.update::<CLEAR>(x1, g1, m1, v1),
+                )
+            },
         );
     }
 }

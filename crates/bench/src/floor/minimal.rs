@@ -35,10 +35,6 @@ impl MinimalTape {
         self.constants.clear();
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     #[inline(always)]
     fn push(&mut self, op: u32, a: u32, b: u32, value: f64) -> Node {
         let index = self.nodes.len() as u32;

@@ -39,7 +39,8 @@ pub(crate) fn run(settings: &Settings) -> Report {
         hand_counted: None,
     };
     training.run(settings, || {
-        let mut model = floor::Model::new(&users, &items, &ratings, settings.threads);
+        let (users, items) = (users.as_slice(), items.as_slice());
+        let mut model = floor::Model::new(users, items, &ratings, settings.threads);
         Floor::step(move || model.step())
     })
 }

@@ -32,7 +32,10 @@ pub(crate) fn run_tensors(settings: &Settings) -> Report {
 /// By hand: the exponentials and their sum in one pass, and the quotients in another.
 fn gradient(x: &[f64], g: &mut [f64], threads: usize) -> f64 {
     let scale = |g: &mut [f64], factor: f64| {
-        vectorised(|| g.iter_mut().for_each(|g| *g *= factor));
+        vectorised(
+            #[inline(always)]
+            || g.iter_mut().for_each(|g| *g *= factor),
+        );
     };
     if threads == 1 {
         let sum = exponentials(x, g);
@@ -48,14 +51,17 @@ fn gradient(x: &[f64], g: &mut [f64], threads: usize) -> f64 {
 }
 
 fn exponentials(x: &[f64], out: &mut [f64]) -> f64 {
-    vectorised(|| {
-        let mut total = 0.0;
-        for (x, out) in x.chunks(1024).zip(out.chunks_mut(1024)) {
-            for (x, out) in x.iter().zip(&mut *out) {
-                *out = exp64(*x);
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut total = 0.0;
+            for (x, out) in x.chunks(1024).zip(out.chunks_mut(1024)) {
+                for (x, out) in x.iter().zip(&mut *out) {
+                    *out = exp64(*x);
+                }
+                total += sum64(out);
             }
-            total += sum64(out);
-        }
-        total
-    })
+            total
+        },
+    )
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         hand_counted: Some(HAND_COUNTED),
     };
     training.run(settings, || {
-        let mut model = floor::Model::new(&x, &labels, settings.threads);
+        let mut model = floor::Model::new(&x, labels.as_slice(), settings.threads);
         Floor::step(move || model.step())
     })
 }

@@ -3,6 +3,7 @@
 use wengert::prelude::*;
 
 use crate::counting;
+use crate::floor::product::FreeProduct;
 use crate::measure::{Checked, Settings, measure};
 use crate::reference::{close, gradient_norm, losses};
 use crate::report::{Memory, Report};
@@ -33,6 +34,17 @@ impl Floor {
     /// A step of the same training, written by hand.
     pub(crate) fn step(step: impl FnMut() -> f64 + 'static) -> Floor {
         Floor { step: Box::new(step), has_loss: true }
+    }
+
+    /// The matrix products alone: how many of each shape, `[m, k] [k, n]`.
+    pub(crate) fn products(list: &[(usize, (usize, usize, usize))], threads: usize) -> Floor {
+        let make = |&(count, shape): &(usize, _)| FreeProduct::new(count, shape, threads);
+        let mut products: Vec<_> = list.iter().map(make).collect();
+        let step = move || {
+            products.iter_mut().for_each(FreeProduct::run);
+            0.0
+        };
+        Floor { step: Box::new(step), has_loss: false }
     }
 }
 

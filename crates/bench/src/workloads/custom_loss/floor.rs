@@ -58,27 +58,30 @@ impl Model {
 fn gradient(inputs: [&[f32]; 4], ga: &mut [f32], gb: &mut [f32], n: usize) -> f64 {
     let scale = 1.0 / n as f32;
     let mut total = 0.0;
-    vectorised(|| {
-        let mut terms = [0.0_f32; BLOCK];
-        for start in (0..ga.len()).step_by(BLOCK) {
-            let end = ga.len().min(start + BLOCK);
-            let [a, b, x, y] = inputs.map(|x| &x[start..end]);
-            let terms = &mut terms[..end - start];
-            let out = ga[start..end].iter_mut().zip(&mut gb[start..end]).zip(&mut *terms);
-            for ((((out, a), b), x), y) in out.zip(a).zip(b).zip(x).zip(y) {
-                let ((ga, gb), term) = out;
-                let z = a.mul_add(*x, *b) - y;
-                let root = z.mul_add(z, 1.0).sqrt();
-                let e = exp32(-y * a);
-                *term = root - 1.0 + 0.1_f32.mul_add(a.abs(), ln32(1.0 + e));
-                let slope = z / root;
-                let sign = if *a > 0.0 { 0.1 } else { -0.1 };
-                let sign = if *a == 0.0 { 0.0 } else { sign };
-                *ga = scale * (slope.mul_add(*x, sign) - y * e / (1.0 + e));
-                *gb = scale * slope;
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut terms = [0.0_f32; BLOCK];
+            for start in (0..ga.len()).step_by(BLOCK) {
+                let end = ga.len().min(start + BLOCK);
+                let [a, b, x, y] = inputs.map(|x| &x[start..end]);
+                let terms = &mut terms[..end - start];
+                let out = ga[start..end].iter_mut().zip(&mut gb[start..end]).zip(&mut *terms);
+                for ((((out, a), b), x), y) in out.zip(a).zip(b).zip(x).zip(y) {
+                    let ((ga, gb), term) = out;
+                    let z = a.mul_add(*x, *b) - y;
+                    let root = z.mul_add(z, 1.0).sqrt();
+                    let e = exp32(-y * a);
+                    *term = root - 1.0 + 0.1_f32.mul_add(a.abs(), ln32(1.0 + e));
+                    let slope = z / root;
+                    let sign = if *a > 0.0 { 0.1 } else { -0.1 };
+                    let sign = if *a == 0.0 { 0.0 } else { sign };
+                    *ga = scale * (slope.mul_add(*x, sign) - y * e / (1.0 + e));
+                    *gb = scale * slope;
+                }
+                total += f64::from(sum32(terms));
             }
-            total += f64::from(sum32(terms));
-        }
-    });
+        },
+    );
     total
 }

@@ -42,7 +42,10 @@ impl Model {
     }
 
     pub(super) fn step(&mut self) -> f64 {
-        let loss = vectorised(|| self.gradient());
+        let loss = vectorised(
+            #[inline(always)]
+            || self.gradient(),
+        );
         self.steps += 1;
         let adam = Adam::new(1e-2, self.steps);
         for parameter in [&mut self.u, &mut self.v, &mut self.bu, &mut self.bi] {

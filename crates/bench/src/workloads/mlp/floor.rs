@@ -63,18 +63,27 @@ impl Model {
             let (inputs, outputs) = self.activations.split_at_mut(k + 1);
             let out = &mut outputs[0];
             layer.forward.run(out, &inputs[k], &layer.weight.value);
-            vectorised(|| add_bias(out, &layer.bias.value, k < 2));
+            vectorised(
+                #[inline(always)]
+                || add_bias(out, &layer.bias.value, k < 2),
+            );
         }
         let loss = {
             let (logits, out) = (&mut self.activations[3], &mut self.cotangents[2]);
-            vectorised(|| cross_entropy(logits, &self.labels, out))
+            vectorised(
+                #[inline(always)]
+                || cross_entropy(logits, &self.labels, out),
+            )
         };
         for k in (0..3).rev() {
             let layer = &mut self.layers[k];
             let (before, after) = self.cotangents.split_at_mut(k);
             let g = &mut after[0];
             let bias = &mut layer.bias.gradient;
-            vectorised(|| sum_rows(g, bias, (k < 2).then(|| &self.activations[k + 1][..])));
+            vectorised(
+                #[inline(always)]
+                || sum_rows(g, bias, (k < 2).then(|| &self.activations[k + 1][..])),
+            );
             layer.for_weight.run(&mut layer.weight.gradient, &self.activations[k], g);
             if let Some(before) = before.last_mut() {
                 layer.for_input.run(before, g, &layer.weight.value);

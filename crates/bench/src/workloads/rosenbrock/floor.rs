@@ -81,21 +81,24 @@ pub(super) fn gradient(x: &[f64], g: &mut [f64], threads: usize) -> f64 {
 /// The terms and the gradient of all numbers that have two neighbours in `x`.
 fn between(x: &[f64], g: &mut [f64]) -> f64 {
     const BLOCK: usize = 1024;
-    vectorised(|| {
-        let mut terms = [0.0; BLOCK];
-        let mut total = 0.0;
-        for (k, g) in g.chunks_mut(BLOCK).enumerate() {
-            let n = g.len();
-            let (before, own) = (&x[k * BLOCK..][..n], &x[k * BLOCK + 1..][..n]);
-            let after = &x[k * BLOCK + 2..][..n];
-            let out = g.iter_mut().zip(&mut terms);
-            for ((((g, term), before), x), after) in out.zip(before).zip(own).zip(after) {
-                let (t, u) = (after - x * x, 1.0 - x);
-                *term = (100.0 * t).mul_add(t, u * u);
-                *g = 200.0 * (x - before * before) - (400.0 * x).mul_add(t, 2.0 * u);
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut terms = [0.0; BLOCK];
+            let mut total = 0.0;
+            for (k, g) in g.chunks_mut(BLOCK).enumerate() {
+                let n = g.len();
+                let (before, own) = (&x[k * BLOCK..][..n], &x[k * BLOCK + 1..][..n]);
+                let after = &x[k * BLOCK + 2..][..n];
+                let out = g.iter_mut().zip(&mut terms);
+                for ((((g, term), before), x), after) in out.zip(before).zip(own).zip(after) {
+                    let (t, u) = (after - x * x, 1.0 - x);
+                    *term = (100.0 * t).mul_add(t, u * u);
+                    *g = 200.0 * (x - before * before) - (400.0 * x).mul_add(t, 2.0 * u);
+                }
+                total += sum64(&terms[..n]);
             }
-            total += sum64(&terms[..n]);
-        }
-        total
-    })
+            total
+        },
+    )
 }

@@ -51,16 +51,19 @@ impl Model {
     pub(super) fn step(&mut self) -> f64 {
         self.steps += 1;
         let adam = Adam::new(1e-3, self.steps);
-        vectorised(|| {
-            let (loss, mut gradient) = self.gradient();
-            adam.update::<false>(
-                self.value.as_flattened_mut(),
-                gradient.as_flattened_mut(),
-                self.mean.as_flattened_mut(),
-                self.square.as_flattened_mut(),
-            );
-            loss
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let (loss, mut gradient) = self.gradient();
+                adam.update::<false>(
+                    self.value.as_flattened_mut(),
+                    gradient.as_flattened_mut(),
+                    self.mean.as_flattened_mut(),
+                    self.square.as_flattened_mut(),
+                );
+                loss
+            },
+        )
     }
 
     #[inline(always)]
