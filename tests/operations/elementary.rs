@@ -52,6 +52,46 @@ fn negative_side_of_even_and_odd_functions() {
 }
 
 #[test]
+fn error_functions() {
+    // Of a table to 17 digits.
+    for (x, erf, erfc) in [
+        (0.0, 0.0, 1.0),
+        (0.5, 0.520_499_877_813_046_5, 0.479_500_122_186_953_5),
+        (-1.0, -0.842_700_792_949_714_9, 1.842_700_792_949_714_9),
+        (3.0, 0.999_977_909_503_001_4, 2.209_049_699_858_544e-5),
+        (10.0, 1.0, 2.088_487_583_762_545e-45),
+    ] {
+        assert_relative_eq!(Elementary::erf(x), erf, max_relative = 4e-16);
+        assert_relative_eq!(Elementary::erfc(x), erfc, max_relative = 4e-16);
+        let single = (x as f32, erf as f32, erfc as f32);
+        assert_relative_eq!(Elementary::erf(single.0), single.1, max_relative = 2e-7);
+        assert_relative_eq!(Elementary::erfc(single.0), single.2, max_relative = 2e-7);
+    }
+    for x in [-2.3, -0.4, 0.0, 0.3, 1.7] {
+        assert_gradients!(|x: Var| x.erf(), x);
+        assert_gradients!(|x: Var| x.erfc() * x.erf(), x);
+        let tape = Tape::new();
+        assert_eq!(tape.var(x).erf().value(), Elementary::erf(x));
+        assert_eq!(tape.var(x).erfc().value(), Elementary::erfc(x));
+    }
+    assert_gradients!(|x: TensorVar| x.erf(), numbers([4, 2], -2.0, 2.0));
+    assert_gradients!(|x: TensorVar| x.erfc() * x, numbers([3, 1], -2.0, 2.0));
+    assert_gradients!(
+        |x: TensorVar| x.erf() + x.erfc() * x.sin(),
+        numbers(Shape::scalar(), 0.2, 2.0)
+    );
+    // Far out the derivative is 0, and nothing overflows.
+    let tape = Tape::new();
+    for x in [-1e200, -30.0, 30.0, 1e200, f64::INFINITY] {
+        let v = tape.var(x);
+        assert_eq!((v.erf().value(), v.erfc().value()), (x.signum(), 1.0 - x.signum()));
+        assert_eq!(v.erf().backward().unwrap().wrt(v), 0.0);
+        assert_eq!(v.erfc().backward().unwrap().wrt(v), 0.0);
+    }
+    assert!(Elementary::erf(f64::NAN).is_nan() && Elementary::erfc(f32::NAN).is_nan());
+}
+
+#[test]
 fn sigmoid_softplus_relu() {
     for x in [-3.0, -0.4, 0.3, 2.5f64] {
         assert_relative_eq!(Elementary::sigmoid(x), 1.0 / (1.0 + (-x).exp()), epsilon = 1e-15);

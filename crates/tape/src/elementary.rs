@@ -111,6 +111,10 @@ pub trait Elementary:
     fn round(self) -> Self;
     /// The integer part; its derivative is 0.
     fn trunc(self) -> Self;
+    /// The error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to `x`.
+    fn erf(self) -> Self;
+    /// `1 - erf(x)`, accurate where `erf(x)` is near 1.
+    fn erfc(self) -> Self;
     /// The logistic function `1 / (1 + e^-x)`, without overflow at either end.
     fn sigmoid(self) -> Self;
     /// `ln(1 + e^x)`, without overflow at either end.
@@ -164,7 +168,7 @@ pub trait Elementary:
 }
 
 macro_rules! elementary_float {
-    ($f:ident) => {
+    ($f:ident, $erf:ident, $erfc:ident) => {
         impl sealed::Sealed for $f {}
 
         impl Elementary for $f {
@@ -176,6 +180,15 @@ macro_rules! elementary_float {
             #[inline(always)]
             fn lit(c: f64) -> Self {
                 c as $f
+            }
+            // The standard library has no error function; those of `libm` are within 1 ulp.
+            #[inline(always)]
+            fn erf(self) -> Self {
+                libm::$erf(self)
+            }
+            #[inline(always)]
+            fn erfc(self) -> Self {
+                libm::$erfc(self)
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
@@ -244,5 +257,5 @@ macro_rules! elementary_float {
     )* };
 }
 
-elementary_float!(f32);
-elementary_float!(f64);
+elementary_float!(f32, erff, erfcf);
+elementary_float!(f64, erf, erfc);

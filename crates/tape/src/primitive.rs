@@ -27,7 +27,8 @@ macro_rules! for_each_method {
             sin Sin (); cos Cos (); tan Tan (); asin Asin (); acos Acos (); atan Atan ();
             sinh Sinh (); cosh Cosh (); tanh Tanh (); asinh Asinh (); acosh Acosh ();
             atanh Atanh (); floor Floor (); ceil Ceil (); round Round (); trunc Trunc ();
-            sigmoid Sigmoid (); softplus Softplus (); relu Relu (); stop_gradient Stop ();
+            erf Erf (); erfc Erfc (); sigmoid Sigmoid (); softplus Softplus (); relu Relu ();
+            stop_gradient Stop ();
             powf Powf (y); atan2 Atan2 (x); hypot Hypot (y); min Min (other); max Max (other);
             copysign Copysign (sign); mul_add MulAdd (a, b);
         }
@@ -41,8 +42,8 @@ macro_rules! for_each_primitive {
     ($callback:ident) => {
         $callback! {
             unary { Neg Abs Signum Recip Sqrt Cbrt Exp Exp2 ExpM1 Ln Ln1p Log2 Log10 Sin Cos Tan
-                Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Floor Ceil Round Trunc Sigmoid
-                Softplus Relu Copy }
+                Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh Floor Ceil Round Trunc Erf Erfc
+                Sigmoid Softplus Relu Copy }
             binary { Add Sub Mul Div Rem Powf Atan2 Hypot Min Max Copysign }
             ternary { MulAdd }
         }

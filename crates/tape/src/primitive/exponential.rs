@@ -1,6 +1,6 @@
 //! Exponentials, logarithms and what is made of them.
 
-use std::f64::consts::{LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
 use super::unary;
 
@@ -19,6 +19,10 @@ unary! {
     Log2 "log2" |x, y| x.log2(), T::lit(1.0) / (x * T::lit(LN_2));
     /// `log10 x`: `dy/dx = 1 / (x ln 10)`.
     Log10 "log10" |x, y| x.log10(), T::lit(1.0) / (x * T::lit(LN_10));
+    /// The error function: `dy/dx = 2 / sqrt(pi) e^(-x^2)`.
+    Erf "erf" |x, y| x.erf(), T::lit(FRAC_2_SQRT_PI) * (-(x * x)).exp();
+    /// `1 - erf x`: `dy/dx = -2 / sqrt(pi) e^(-x^2)`.
+    Erfc "erfc" |x, y| x.erfc(), T::lit(-FRAC_2_SQRT_PI) * (-(x * x)).exp();
     /// `1 / (1 + e^-x)`: `dy/dx = y (1 - y)`, with `1 - y` as the sigmoid of `-x`, because the
     /// difference has lost all digits where `y` is near 1.
     Sigmoid "sigmoid" |x, y| x.sigmoid(), y * (-x).sigmoid();
