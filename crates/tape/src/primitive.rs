@@ -11,6 +11,7 @@ mod piecewise;
 mod trigonometric;
 
 use crate::rule::{Binary, MAX_OPERANDS, Ternary, Unary};
+use crate::vector::{self, Arithmetic, Task, Vectorised, for_each_vectorised};
 use crate::{Elementary, Real};
 
 pub(crate) use arithmetic::*;
@@ -120,45 +121,154 @@ macro_rules! define {
                     Primitive::SelectGt => E::select_gt(a[0], a[1], a[2], a[3]),
                 }
             }
-
-            /// The value on chunks: `out[i]` from `a[..][i]`.
-            pub(crate) fn run<E: Real>(
-                self,
-                exponent: i32,
-                a: [&[E]; MAX_OPERANDS],
-                out: &mut [E],
-            ) {
-                // Slices of one known length let the compiler drop the bound checks.
-                let a = a.map(|a| &a[..out.len()]);
-                match self {
-                    $(Primitive::$u => for (i, out) in out.iter_mut().enumerate() {
-                        *out = $u.value(a[0][i]);
-                    },)*
-                    $(Primitive::$b => for (i, out) in out.iter_mut().enumerate() {
-                        *out = $b.value(a[0][i], a[1][i]);
-                    },)*
-                    $(Primitive::$t => for (i, out) in out.iter_mut().enumerate() {
-                        *out = $t.value(a[0][i], a[1][i], a[2][i]);
-                    },)*
-                    Primitive::Powi => for (i, out) in out.iter_mut().enumerate() {
-                        *out = Elementary::powi(a[0][i], exponent);
-                    },
-                    Primitive::Stop => out.copy_from_slice(a[0]),
-                    Primitive::SelectGt => for (i, out) in out.iter_mut().enumerate() {
-                        *out = E::select_gt(a[0][i], a[1][i], a[2][i], a[3][i]);
-                    },
-                }
-            }
         }
     };
 }
 
 for_each_primitive!(define);
 
+/// `out[i]` from an expression in `i`, for all `i`: a loop that becomes vector instructions.
+macro_rules! each {
+    ($out:ident, |$i:ident| $value:expr) => {
+        for ($i, out) in $out.iter_mut().enumerate() {
+            *out = $value;
+        }
+    };
+}
+
+/// `run_at` from the primitives that vectorise as they are and the functions of `vector`.
+macro_rules! run_at {
+    ($($method:ident $function:ident $file:ident $single:ident;)*) => {
+        run_at! { @plain
+            unary { Neg Abs Signum Recip Sqrt Relu Copy }
+            binary { Add Sub Mul Div Rem Min Max Copysign }
+            vectorised { $($method $function)* floor Floor ceil Ceil round Round trunc Trunc }
+            angle { sin Sin cos Cos tan Tan }
+            pair { atan2 Atan2 is_coordinate powf Powf is_finite }
+        }
+    };
+    (@plain
+        unary { $($u:ident)* }
+        binary { $($b:ident)* }
+        vectorised { $($v:ident $vector:ident)* }
+        angle { $($t:ident $angle:ident)* }
+        pair { $($p:ident $pair:ident $in_range:ident)* }
+    ) => {
+        /// The values on chunks, as instructions of the caller: `out[i]` from `a[..][i]`.
+        #[inline(always)]
+        pub(crate) fn run_at<A: Arithmetic, E: Real>(
+            self,
+            exponent: i32,
+            a: [&[E]; MAX_OPERANDS],
+            out: &mut [E],
+        ) {
+            // Slices of one known length let the compiler drop the bound checks.
+            let [a, b, c, d] = a.map(|a| &a[..out.len()]);
+            match self {
+                $(Primitive::$u => each!(out, |i| $u.value(a[i])),)*
+                $(Primitive::$b => each!(out, |i| $b.value(a[i], b[i])),)*
+                $(Primitive::$vector => each!(out, |i| <E as Vectorised>::$v::<A>(a[i])),)*
+                $(Primitive::$angle => {
+                    each!(out, |i| <E as Vectorised>::$t::<A>(a[i]));
+                    let good = a.iter().fold(true, |good, &a| good & E::is_small_angle(a));
+                    if !good {
+                        self.mend([a, a], out, E::is_small_angle);
+                    }
+                })*
+                $(Primitive::$pair => {
+                    each!(out, |i| <E as Vectorised>::$p::<A>(a[i], b[i]));
+                    let good = a.iter().chain(b).fold(true, |good, &a| {
+                        good & <E as Vectorised>::$in_range(a)
+                    });
+                    if !good {
+                        self.mend([a, b], out, <E as Vectorised>::$in_range);
+                    }
+                })*
+                Primitive::Hypot => each!(out, |i| <E as Vectorised>::hypot::<A>(a[i], b[i])),
+                Primitive::MulAdd => each!(out, |i| MulAdd.value(a[i], b[i], c[i])),
+                Primitive::SelectGt => each!(out, |i| E::select_gt(a[i], b[i], c[i], d[i])),
+                Primitive::Powi => powi(a, exponent, out),
+                Primitive::Stop => out.copy_from_slice(a),
+            }
+        }
+    };
+}
+
 impl Primitive {
+    for_each_vectorised!(run_at);
+
+    /// The values on chunks, `out[i]` from `a[..][i]`, in the best instructions of the processor.
+    pub(crate) fn run<E: Real>(self, exponent: i32, a: [&[E]; MAX_OPERANDS], out: &mut [E]) {
+        vector::at_best_level(self.task(exponent, a, out));
+    }
+
+    /// [`run`](Self::run) as a task.
+    pub(crate) fn task<'a, E: Real>(
+        self,
+        exponent: i32,
+        operands: [&'a [E]; MAX_OPERANDS],
+        out: &'a mut [E],
+    ) -> impl Task<Output = ()> + use<'a, E> {
+        Run { primitive: self, exponent, operands, out }
+    }
+
+    /// Computes again by the scalar function where an operand is out of range.
+    #[cold]
+    #[inline(never)]
+    fn mend<E: Real>(self, a: [&[E]; 2], out: &mut [E], in_range: fn(E) -> bool) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let a = a.map(|a| a[i]);
+            if !a.into_iter().all(in_range) {
+                *out = self.value(0, [a[0], a[1], a[0], a[0]]);
+            }
+        }
+    }
+
     /// Whether a cotangent ever flows to the operands.
     pub(crate) fn is_differentiable(self) -> bool {
         self != Primitive::Stop
+    }
+}
+
+struct Run<'a, E> {
+    primitive: Primitive,
+    exponent: i32,
+    operands: [&'a [E]; MAX_OPERANDS],
+    out: &'a mut [E],
+}
+
+impl<E: Real> Task for Run<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        self.primitive.run_at::<A, E>(self.exponent, self.operands, self.out);
+    }
+}
+
+/// Powers by repeated multiplication: the same products in the same order as the scalar function.
+#[inline(always)]
+fn powi<E: Real>(x: &[E], n: i32, out: &mut [E]) {
+    const BLOCK: usize = 64;
+    for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let mut squares = [E::ONE; BLOCK];
+        let squares = &mut squares[..x.len()];
+        squares.copy_from_slice(x);
+        out.fill(E::ONE);
+        let mut rest = n.unsigned_abs();
+        loop {
+            if rest & 1 == 1 {
+                out.iter_mut().zip(&*squares).for_each(|(out, &s)| *out *= s);
+            }
+            rest >>= 1;
+            if rest == 0 {
+                break;
+            }
+            squares.iter_mut().for_each(|s| *s *= *s);
+        }
+        if n < 0 {
+            out.iter_mut().for_each(|out| *out = E::ONE / *out);
+        }
     }
 }
 

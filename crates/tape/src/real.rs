@@ -27,6 +27,7 @@ pub trait Real:
     + Send
     + Sync
     + Recyclable<Self>
+    + crate::vector::Vectorised
     + 'static
 {
     /// The distance from 1 to the next larger number.

@@ -1,0 +1,118 @@
+//! Exponentials, in double precision.
+//!
+//! With `n` the integer next to `x / ln 2` and `r = x - n ln 2`, `e^x = 2^n e^r` and
+//! `|r| <= ln 2 / 2`. `ln 2` is a number of 41 bits, whose product with `n` is exact, and a rest.
+
+use std::f64::consts::LOG2_E;
+
+use super::double::{fast_two_sum, nearest, pow2, scale, two_sum};
+use super::logarithm::ln_1p_pair;
+use super::{Arithmetic, poly};
+
+pub(super) const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
+pub(super) const LN2_LOW: f64 = -1.7239444525614835e-13;
+
+/// `n`, `r` and `t` with `e^x = 2^n (1 + r + t)`, where `t` is below `r^2` and `r + t` has some 60
+/// good bits; for `|x|` below 10^5.
+#[inline(always)]
+pub(super) fn reduced<A: Arithmetic>(x: f64) -> (f64, f64, f64) {
+    let n = nearest(x * LOG2_E);
+    let high = A::fma(-n, LN2_HIGH, x);
+    let low = n * LN2_LOW;
+    let r = high - low;
+    let rest = (high - r) - low;
+    (n, r, A::fma(r * r, exp_tail::<A>(r), rest))
+}
+
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: minimax polynomial, error 2^-59.
+#[inline(always)]
+fn exp_tail<A: Arithmetic>(r: f64) -> f64 {
+    poly!(
+        A,
+        r,
+        0.5,
+        0.1666666666666667,
+        0.041666666666666685,
+        0.008333333333326082,
+        0.0013888888888874294,
+        0.0001984126987500567,
+        2.4801587347587177e-05,
+        2.7557255166245233e-06,
+        2.7557252673292366e-07,
+        2.5105314116534945e-08,
+        2.092167017912071e-09
+    )
+}
+
+#[inline(always)]
+pub(super) fn exp<A: Arithmetic>(x: f64) -> f64 {
+    let x = clamp(x, -746.0, 710.0);
+    let n = nearest(x * LOG2_E);
+    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
+    scale(1.0 + A::fma(r * r, exp_tail::<A>(r), r), n)
+}
+
+/// `2^x = 2^n 2^r` with `n` the integer next to `x`. `(2^r - 1) / r` for `|r| <= 1/2` is a minimax
+/// polynomial, error 2^-62.
+#[inline(always)]
+pub(super) fn exp2<A: Arithmetic>(x: f64) -> f64 {
+    let x = clamp(x, -1080.0, 1025.0);
+    let n = nearest(x);
+    let r = x - n;
+    let q = poly!(
+        A,
+        r,
+        std::f64::consts::LN_2,
+        0.24022650695910072,
+        0.055504108664821625,
+        0.009618129107628487,
+        0.001333355814640629,
+        0.0001540353039335456,
+        1.5252733841785816e-05,
+        1.3215486823495732e-06,
+        1.017805697025038e-07,
+        7.054891387020564e-09,
+        4.4558387461354103e-10,
+        2.5737932444201745e-11
+    );
+    scale(A::fma(r, q, 1.0), n)
+}
+
+/// `e^x - 1 = (2^n - 1) + 2^n r + 2^n t`, added in this order with the rounding error of the first
+/// sum.
+#[inline(always)]
+pub(super) fn exp_m1<A: Arithmetic>(x: f64) -> f64 {
+    let clamped = clamp(x, -50.0, 710.0);
+    let (n, r, t) = reduced::<A>(clamped);
+    // Half of everything, because 2^1024 is not a number.
+    let half = pow2(n - 1.0);
+    let (sum, rest) = two_sum(half - 0.5, half * r);
+    let y = 2.0 * (sum + (rest + half * t));
+    // Half of a subnormal number would lose a bit, and the sum the sign of -0.
+    if x.abs() < 1e-17 { x } else { y }
+}
+
+/// `1 / (1 + e^-x) = 2^-n / (2^-n + 1 + r + t)` with `e^-x = 2^n (1 + r + t)`.
+#[inline(always)]
+pub(super) fn sigmoid<A: Arithmetic>(x: f64) -> f64 {
+    let (n, r, t) = reduced::<A>(clamp(-x, -40.0, 746.0));
+    let (sum, rest) = fast_two_sum(1.0 + pow2(clamp(-n, -1000.0, 1000.0)), r);
+    scale(1.0 / (sum + (rest + t)), -n)
+}
+
+/// `max(x, 0) + ln(1 + e^-|x|)`, with the exponential as a pair.
+#[inline(always)]
+pub(super) fn softplus<A: Arithmetic>(x: f64) -> f64 {
+    let (n, r, t) = reduced::<A>(clamp(-x.abs(), -746.0, 0.0));
+    let (sum, rest) = fast_two_sum(1.0, r);
+    let positive = if x > 0.0 { x } else { 0.0 };
+    let y = positive + ln_1p_pair::<A>(scale(sum, n), scale(rest + t, n));
+    if x.is_nan() { x } else { y }
+}
+
+/// `x` moved into an interval; NaN stays NaN.
+#[inline(always)]
+pub(super) fn clamp(x: f64, low: f64, high: f64) -> f64 {
+    let x = if x > high { high } else { x };
+    if x < low { low } else { x }
+}

@@ -1,0 +1,172 @@
+//! The functions of networks in single precision, which have polynomials of their own: twice as many
+//! numbers fit into a vector. The others are computed in doubles.
+//!
+//! The methods are those of the files for double precision.
+
+use std::f32::consts::LOG2_E;
+use std::f64::consts::FRAC_2_PI;
+
+use super::double::{low_bits, nearest as nearest_f64};
+use super::{Arithmetic, poly};
+
+/// 1.5 * 2^23: to a sum with it every number below 2^22 is rounded to an integer.
+const SHIFT: f32 = 12_582_912.0;
+/// `ln 2` as a number of 14 bits and a rest.
+const LN2_HIGH: f32 = 0.693_176_27;
+const LN2_LOW: f32 = -2.9088971e-05;
+
+#[inline(always)]
+fn nearest(x: f32) -> f32 {
+    (x + SHIFT) - SHIFT
+}
+
+/// `2^n` for an integer `n` from -126 to 127.
+#[inline(always)]
+fn pow2(n: f32) -> f32 {
+    f32::from_bits((n + (SHIFT + 127.0)).to_bits() << 23)
+}
+
+/// `x 2^n` for an integer `n` from -252 to 254, rounded once if `x` is near 1.
+#[inline(always)]
+fn scale(x: f32, n: f32) -> f32 {
+    let half = nearest(0.5 * n);
+    x * pow2(half) * pow2(n - half)
+}
+
+#[inline(always)]
+fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let x = if x > high { high } else { x };
+    if x < low { low } else { x }
+}
+
+/// `n` and `q` with `e^x = 2^n (1 + q)`; minimax polynomial, error 2^-27 of `e^x`.
+#[inline(always)]
+fn reduced<A: Arithmetic>(x: f32) -> (f32, f32) {
+    let n = nearest(x * LOG2_E);
+    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
+    let p = poly!(A, r, 0.5, 0.16666576, 0.041666374, 0.008363238, 0.0013941216);
+    (n, A::fma(r * r, p, r))
+}
+
+#[inline(always)]
+pub(super) fn exp<A: Arithmetic>(x: f32) -> f32 {
+    let (n, q) = reduced::<A>(clamp(x, -104.0, 89.0));
+    scale(1.0 + q, n)
+}
+
+/// With `x = 2^k m` and `f = m - 1`, `ln m = f - f^2 / 2 + f^3 P(f)`; minimax polynomial, error
+/// 2^-25 of `f^3`.
+#[inline(always)]
+pub(super) fn ln<A: Arithmetic>(x: f32) -> f32 {
+    const ONE: u32 = 0x3f80_0000;
+    const SQRT_HALF: u32 = 0x3f35_04f3;
+    let subnormal = x < f32::MIN_POSITIVE;
+    let bits = (if subnormal { x * 16_777_216.0 } else { x }).to_bits();
+    let exponent = bits.wrapping_add(ONE - SQRT_HALF) >> 23;
+    let m = f32::from_bits(bits.wrapping_sub(exponent << 23).wrapping_add(ONE));
+    let k = f32::from_bits(0x4b00_0000 | exponent) - 8_388_608.0;
+    let k = k - if subnormal { 151.0 } else { 127.0 };
+    let f = m - 1.0;
+    let z = f * f;
+    let p = poly!(
+        A,
+        f,
+        0.3333333,
+        -0.2499998,
+        0.20000689,
+        -0.16669153,
+        0.14251138,
+        -0.123966455,
+        0.11634797,
+        -0.11660358,
+        0.07332628
+    );
+    let tail = A::fma(f * z, p, k * LN2_LOW);
+    let y = A::fma(k, LN2_HIGH, A::fma(-0.5, z, tail) + f);
+    let y = if x < f32::INFINITY { y } else { x };
+    let y = if x < 0.0 { f32::NAN } else { y };
+    if x == 0.0 { f32::NEG_INFINITY } else { y }
+}
+
+/// `1 / (1 + e^-x)`, where both terms are divided by the power of two in `e^-x`.
+#[inline(always)]
+pub(super) fn sigmoid<A: Arithmetic>(x: f32) -> f32 {
+    let (n, q) = reduced::<A>(clamp(-x, -20.0, 104.0));
+    scale(1.0 / ((1.0 + pow2(clamp(-n, -120.0, 120.0))) + q), -n)
+}
+
+/// Below 0.6 a polynomial, error 2^-26; else `1 - 2 / (e^(2x) + 1)`.
+#[inline(always)]
+pub(super) fn tanh<A: Arithmetic>(x: f32) -> f32 {
+    let a = clamp(x.abs(), 0.0, 10.0);
+    let z = a * a;
+    let p = poly!(A, z, -0.3333333, 0.13332933, -0.05387633, 0.021121472, -0.0062836604);
+    let near = A::fma(a * z, p, a);
+    let (n, q) = reduced::<A>(2.0 * a);
+    let power = pow2(n);
+    let far = 1.0 - 2.0 / A::fma(power, q, power + 1.0);
+    (if a < 0.6 { near } else { far }).copysign(x)
+}
+
+/// Below 0.92 `x` times a polynomial, error 2^-31; else `1 - e^-Q(x)`, error 2^-29.
+#[inline(always)]
+pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
+    let a = clamp(x.abs(), 0.0, 4.0);
+    let z = a * a;
+    let p = poly!(
+        A,
+        z,
+        1.1283792,
+        -0.37612635,
+        0.11283703,
+        -0.0268598,
+        0.005201961,
+        -0.0008152631,
+        8.4099214e-05
+    );
+    let q = poly!(
+        A,
+        a,
+        0.00020703285,
+        1.1276273,
+        0.637266,
+        0.10385618,
+        -0.022189679,
+        0.003033666,
+        -0.00019494387
+    );
+    let (n, e) = reduced::<A>(-q);
+    let power = pow2(n);
+    let far = 1.0 - A::fma(power, e, power);
+    (if a < 0.92 { a * p } else { far }).copysign(x)
+}
+
+/// The sine of `x` and `quadrants` quarter turns. The angle is reduced in doubles: `x - n pi / 2` is
+/// exact to 2^-66 beside a smallest difference of some 2^-45.
+#[inline(always)]
+fn sine_of_turned<A: Arithmetic>(x: f32, quadrants: f64) -> f32 {
+    const HIGH: f64 = f64::from_bits(0x3ff9_21fb_5440_0000);
+    const LOW: f64 = 6.077_100_506_506_192e-11;
+    let wide = f64::from(x);
+    let n = nearest_f64(wide * FRAC_2_PI);
+    let r = A::fma(-n, LOW, A::fma(-n, HIGH, wide)) as f32;
+    let z = r * r;
+    let s = poly!(A, z, -0.16666664, 0.008332748, -0.00019587757);
+    let c = poly!(A, z, 0.041666664, -0.0013888302, 2.4547788e-05);
+    let bits = low_bits(n + quadrants) as u32;
+    let sin = A::fma(r * z, s, r);
+    let cos = A::fma(z * z, c, A::fma(-0.5, z, 1.0));
+    let y = if bits & 1 == 0 { sin } else { cos };
+    f32::from_bits(y.to_bits() ^ (bits & 2) << 30)
+}
+
+#[inline(always)]
+pub(super) fn sin<A: Arithmetic>(x: f32) -> f32 {
+    let y = sine_of_turned::<A>(x, 0.0);
+    if x == 0.0 { x } else { y }
+}
+
+#[inline(always)]
+pub(super) fn cos<A: Arithmetic>(x: f32) -> f32 {
+    sine_of_turned::<A>(x, 1.0)
+}
