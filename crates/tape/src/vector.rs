@@ -269,22 +269,28 @@ macro_rules! in_single {
 
 for_each_vectorised!(vectorised);
 
-/// Computes the primitive of the given name at a level, for tests and measurements; `false` if there is
-/// no such primitive.
-///
-/// # Panics
-///
-/// When the processor does not have the level.
-pub fn evaluate<E: Real>(
-    level: Level,
-    name: &str,
-    exponent: i32,
-    operands: [&[E]; MAX_OPERANDS],
-    out: &mut [E],
-) -> bool {
-    let primitive = Primitive::ALL.iter().find(|p| p.name() == name);
-    primitive.is_some_and(|&primitive| {
-        run_at(level, primitive.task(exponent, operands, out));
-        true
-    })
+/// A primitive at a level of choice, for tests and measurements.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel(Primitive);
+
+impl Kernel {
+    /// The primitive of the given name.
+    pub fn find(name: &str) -> Option<Kernel> {
+        Primitive::ALL.iter().find(|p| p.name() == name).map(|&p| Kernel(p))
+    }
+
+    /// Computes `out[i]` from `operands[..][i]`, of which the first ones count.
+    ///
+    /// # Panics
+    ///
+    /// When the processor does not have the level, or an operand is shorter than `out`.
+    pub fn run<E: Real>(
+        self,
+        level: Level,
+        exponent: i32,
+        operands: [&[E]; MAX_OPERANDS],
+        out: &mut [E],
+    ) {
+        run_at(level, self.0.task(exponent, operands, out));
+    }
 }

@@ -13,7 +13,7 @@ use crate::{Real, Shape, Tensor, threads};
 /// What the rows of a program may take of the first-level cache, in bytes.
 const CACHE: usize = 28 * 1024;
 /// The least and the greatest length of a chunk.
-const CHUNK: (usize, usize) = (128, 1024);
+const CHUNK: (usize, usize) = (128, 4096);
 /// Chunks a block: the unit of work for a thread, and of the sums.
 const BLOCK: usize = 16;
 /// Work is spread over threads from this many elements times steps on; 60 microseconds or so.
@@ -108,7 +108,8 @@ fn chunk_length<E: Real>(
     len: usize,
 ) -> usize {
     let rows = plan.slots + plan.each + whole;
-    let fits = CACHE / size_of::<E>() / rows.max(1);
+    let cache: usize = std::env::var("WC").map_or(CACHE, |v| v.parse().unwrap());
+    let fits = cache / size_of::<E>() / rows.max(1);
     let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
     let periods = repeated.iter().filter_map(|r| r.period()).filter(|&period| period <= longest);
     let period = periods.max().unwrap_or(1);

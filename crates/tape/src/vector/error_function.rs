@@ -4,13 +4,13 @@ use super::double::{divide, fast_two_sum, scale, two_product, two_sum};
 use super::exponential::{clamp, exp, reduced};
 use super::{Arithmetic, poly};
 
-/// `erf(x) / x` for `z = x^2 <= 1`: minimax polynomial, error 2^-57.
+/// `erf(x) / x - 1` for `z = x^2 <= 1`: minimax polynomial, error 2^-57.
 #[inline(always)]
 fn erf_near<A: Arithmetic>(z: f64) -> f64 {
     poly!(
         A,
         z,
-        1.1283791670955126,
+        0.1283791670955126,
         -0.3761263890318355,
         0.11283791670945253,
         -0.02686617064327622,
@@ -25,12 +25,12 @@ fn erf_near<A: Arithmetic>(z: f64) -> f64 {
     )
 }
 
-/// Below 1 `x` times a polynomial, else `1 - e^-Q(x)`, where `Q = -ln(erfc)` is a polynomial on
+/// Below 1 `x + x P(x^2)`, else `1 - e^-Q(x)`, where `Q = -ln(erfc)` is a polynomial on
 /// `[1, 6]`, minimax for the error of the result: 2^-57.
 #[inline(always)]
 pub(super) fn erf<A: Arithmetic>(x: f64) -> f64 {
     let a = clamp(x.abs(), 0.0, 6.0);
-    let near = a * erf_near::<A>(a * a);
+    let near = A::fma(a, erf_near::<A>(a * a), a);
     let q = poly!(
         A,
         a,
@@ -62,18 +62,17 @@ pub(super) fn erf<A: Arithmetic>(x: f64) -> f64 {
 /// 28, error 2^-59; and 2 less that for `x < 0`. All three factors are pairs.
 #[inline(always)]
 pub(super) fn erfc<A: Arithmetic>(x: f64) -> f64 {
-    let near = 1.0 - x * erf_near::<A>(x * x);
+    let near = 1.0 - A::fma(x, erf_near::<A>(x * x), x);
     let a = clamp(x.abs(), 0.0, 28.0);
     let (square, square_low) = two_product::<A>(a, a);
     let (n, r, t) = reduced::<A>(-square);
     let (e, rest) = fast_two_sum(1.0, r);
-    let e_low = (rest + t) - square_low * (1.0 + r);
+    let e_low = (rest + t) - square_low * (e + t);
     let below = two_sum(a, 3.0);
     let (t, t_low) = divide::<A>(two_sum(a, -3.0), below);
     let q = poly!(
         A,
         t,
-        -0.8833944531698836,
         0.590228357104102,
         -0.310467261900562,
         0.11952776128727564,
@@ -96,9 +95,12 @@ pub(super) fn erfc<A: Arithmetic>(x: f64) -> f64 {
         -6.739025315085865e-09,
         6.185029914068267e-10
     );
-    let (h, rest) = two_sum(1.0740069070883398, t * q);
-    // The rest of the constant, and the derivative by `t` times its low part.
-    let h_low = rest + (q * t_low - 8.910186350357513e-17);
+    // The constant and linear terms are added as pairs, because they cancel for large `a`.
+    let (q, q_low) = two_sum(-0.8833944531698836, t * q);
+    let (tq, error) = two_product::<A>(t, q);
+    let (h, rest) = two_sum(1.0740069070883398, tq);
+    let h_low = (rest + error)
+        + (t * (q_low + -3.594114806912549e-17) + (q * t_low - 8.910186350357513e-17));
     let (p, error) = two_product::<A>(e, h);
     let (y, y_low) = divide::<A>((p, error + (e * h_low + e_low * h)), below);
     let tail = scale(y + y_low, n);

@@ -105,8 +105,9 @@ pub(super) fn sigmoid<A: Arithmetic>(x: f64) -> f64 {
 pub(super) fn softplus<A: Arithmetic>(x: f64) -> f64 {
     let (n, r, t) = reduced::<A>(clamp(-x.abs(), -746.0, 0.0));
     let (sum, rest) = fast_two_sum(1.0, r);
+    let (sum, rest) = fast_two_sum(sum, rest + t);
     let positive = if x > 0.0 { x } else { 0.0 };
-    let y = positive + ln_1p_pair::<A>(scale(sum, n), scale(rest + t, n));
+    let y = positive + ln_1p_pair::<A>(scale(sum, n), scale(rest, n));
     if x.is_nan() { x } else { y }
 }
 

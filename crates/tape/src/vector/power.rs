@@ -121,7 +121,7 @@ pub(super) fn powf<A: Arithmetic>(x: f64, y: f64) -> f64 {
     let (n, r, t) = reduced::<A>(clamp(p, -746.0, 710.0));
     let (high, rest) = fast_two_sum(1.0, r);
     let low = if p.abs() < 800.0 { low } else { 0.0 };
-    let power = scale(high + (rest + A::fma(low, 1.0 + r, t)), n);
+    let power = scale(high + (rest + A::fma(low, high + t, t)), n);
     finish::<A>(x, y, power)
 }
 

@@ -92,7 +92,11 @@ pub(super) fn ln<A: Arithmetic>(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn sigmoid<A: Arithmetic>(x: f32) -> f32 {
     let (n, q) = reduced::<A>(clamp(-x, -20.0, 104.0));
-    scale(1.0 / ((1.0 + pow2(clamp(-n, -120.0, 120.0))) + q), -n)
+    let power = pow2(clamp(-n, -120.0, 120.0));
+    let sum = 1.0 + power;
+    // What the sum has rounded away, if it was the power.
+    let rest = power - (sum - 1.0);
+    scale(1.0 / (sum + (q + rest)), -n)
 }
 
 /// Below 0.6 a polynomial, error 2^-26; else `1 - 2 / (e^(2x) + 1)`.
@@ -108,7 +112,7 @@ pub(super) fn tanh<A: Arithmetic>(x: f32) -> f32 {
     (if a < 0.6 { near } else { far }).copysign(x)
 }
 
-/// Below 0.92 `x` times a polynomial, error 2^-31; else `1 - e^-Q(x)`, error 2^-29.
+/// Below 0.92 `x + x P(x^2)`, error 2^-31; else `1 - e^-Q(x)`, error 2^-29.
 #[inline(always)]
 pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 4.0);
@@ -116,7 +120,7 @@ pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     let p = poly!(
         A,
         z,
-        1.1283792,
+        0.12837917,
         -0.37612635,
         0.11283703,
         -0.0268598,
@@ -138,7 +142,7 @@ pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     let (n, e) = reduced::<A>(-q);
     let power = pow2(n);
     let far = 1.0 - A::fma(power, e, power);
-    (if a < 0.92 { a * p } else { far }).copysign(x)
+    (if a < 0.92 { A::fma(a, p, a) } else { far }).copysign(x)
 }
 
 /// The sine of `x` and `quadrants` quarter turns. The angle is reduced in doubles: `x - n pi / 2` is
