@@ -11,7 +11,10 @@ macro_rules! unary {
             let points = numbers([7], $low, $high);
             let tape = Tape::new();
             let t = tape.tensor(&points);
-            assert_eq!(t.$name().value(), points.map(|x| x.$name()));
+            // The tensor functions are others, which also are within 2 ulp.
+            for (y, x) in t.$name().value().iter().zip(points.iter()) {
+                assert_relative_eq!(*y, x.$name(), max_relative = 8e-16);
+            }
             for &x in points.iter() {
                 assert_eq!(tape.var(x).$name().value(), x.$name());
                 assert_eq!(Var::constant(x).$name().value(), x.$name());

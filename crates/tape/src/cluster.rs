@@ -12,6 +12,7 @@
 
 mod compensated;
 mod lower;
+mod pair;
 mod plan;
 mod repetition;
 mod run;

@@ -127,10 +127,27 @@ macro_rules! define {
 
 for_each_primitive!(define);
 
-/// `out[i]` from an expression in `i`, for all `i`: a loop that becomes vector instructions.
+/// Each element of `out` from those of the operands at the same place: a loop that becomes vector
+/// instructions. Zipped iterators, because a bound check within the loop would be an exit from it, which
+/// costs a pass over the last elements one by one.
 macro_rules! each {
-    ($out:ident, |$i:ident| $value:expr) => {
-        for ($i, out) in $out.iter_mut().enumerate() {
+    ($out:ident, $value:expr, $a:ident) => {
+        for (out, &$a) in $out.iter_mut().zip($a) {
+            *out = $value;
+        }
+    };
+    ($out:ident, $value:expr, $a:ident $b:ident) => {
+        for ((out, &$a), &$b) in $out.iter_mut().zip($a).zip($b) {
+            *out = $value;
+        }
+    };
+    ($out:ident, $value:expr, $a:ident $b:ident $c:ident) => {
+        for (((out, &$a), &$b), &$c) in $out.iter_mut().zip($a).zip($b).zip($c) {
+            *out = $value;
+        }
+    };
+    ($out:ident, $value:expr, $a:ident $b:ident $c:ident $d:ident) => {
+        for ((((out, &$a), &$b), &$c), &$d) in $out.iter_mut().zip($a).zip($b).zip($c).zip($d) {
             *out = $value;
         }
     };
@@ -165,18 +182,18 @@ macro_rules! run_at {
             // Slices of one known length let the compiler drop the bound checks.
             let [a, b, c, d] = a.map(|a| &a[..out.len()]);
             match self {
-                $(Primitive::$u => each!(out, |i| $u.value(a[i])),)*
-                $(Primitive::$b => each!(out, |i| $b.value(a[i], b[i])),)*
-                $(Primitive::$vector => each!(out, |i| <E as Vectorised>::$v::<A>(a[i])),)*
+                $(Primitive::$u => each!(out, $u.value(a), a),)*
+                $(Primitive::$b => each!(out, $b.value(a, b), a b),)*
+                $(Primitive::$vector => each!(out, <E as Vectorised>::$v::<A>(a), a),)*
                 $(Primitive::$angle => {
-                    each!(out, |i| <E as Vectorised>::$t::<A>(a[i]));
+                    each!(out, <E as Vectorised>::$t::<A>(a), a);
                     let good = a.iter().fold(true, |good, &a| good & E::is_small_angle(a));
                     if !good {
                         self.mend([a, a], out, E::is_small_angle);
                     }
                 })*
                 $(Primitive::$pair => {
-                    each!(out, |i| <E as Vectorised>::$p::<A>(a[i], b[i]));
+                    each!(out, <E as Vectorised>::$p::<A>(a, b), a b);
                     let good = a.iter().chain(b).fold(true, |good, &a| {
                         good & <E as Vectorised>::$in_range(a)
                     });
@@ -184,9 +201,9 @@ macro_rules! run_at {
                         self.mend([a, b], out, <E as Vectorised>::$in_range);
                     }
                 })*
-                Primitive::Hypot => each!(out, |i| <E as Vectorised>::hypot::<A>(a[i], b[i])),
-                Primitive::MulAdd => each!(out, |i| MulAdd.value(a[i], b[i], c[i])),
-                Primitive::SelectGt => each!(out, |i| E::select_gt(a[i], b[i], c[i], d[i])),
+                Primitive::Hypot => each!(out, <E as Vectorised>::hypot::<A>(a, b), a b),
+                Primitive::MulAdd => each!(out, MulAdd.value(a, b, c), a b c),
+                Primitive::SelectGt => each!(out, E::select_gt(a, b, c, d), a b c d),
                 Primitive::Powi => powi(a, exponent, out),
                 Primitive::Stop => out.copy_from_slice(a),
             }
@@ -197,12 +214,7 @@ macro_rules! run_at {
 impl Primitive {
     for_each_vectorised!(run_at);
 
-    /// The values on chunks, `out[i]` from `a[..][i]`, in the best instructions of the processor.
-    pub(crate) fn run<E: Real>(self, exponent: i32, a: [&[E]; MAX_OPERANDS], out: &mut [E]) {
-        vector::at_best_level(self.task(exponent, a, out));
-    }
-
-    /// [`run`](Self::run) as a task.
+    /// The values on chunks, `out[i]` from `a[..][i]`, as a task of its own.
     pub(crate) fn task<'a, E: Real>(
         self,
         exponent: i32,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::lower::{Instruction, Lowering, Operand, Output};
+use super::pair::Pair;
 use crate::Real;
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
@@ -27,10 +28,27 @@ pub(super) enum Place {
 
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Runs a primitive; `out` is none of the operands.
-    Apply { primitive: Primitive, exponent: i32, operands: [Place; MAX_OPERANDS], out: Place },
+    /// Computes `out`, which is none of the operands.
+    Apply { code: Code, operands: [Place; MAX_OPERANDS], out: Place },
     /// Adds a chunk to total number `index`.
     Total { place: Place, index: u32 },
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Code {
+    One { primitive: Primitive, exponent: i32 },
+    Two(Pair),
+}
+
+/// An instruction of the finished program; its value has the number of its place in the list.
+#[derive(Clone, Copy, Debug)]
+struct Operation {
+    code: Code,
+    operands: [Operand; MAX_OPERANDS],
+    arity: usize,
+    /// Whether its value is made within another operation.
+    within: bool,
 }
 
 /// What an output of a program is.
@@ -99,6 +117,7 @@ impl Plan {
 
     fn new<E: Real>(program: &Lowering<E>) -> Plan {
         let (instructions, outputs) = shared(&program.instructions, &program.outputs);
+        let instructions = paired(&instructions, &outputs);
         let (constants, repeated) = (program.constants.len(), program.repeated.len());
         let mut planner = Planner {
             places: vec![None; instructions.len()],
@@ -136,8 +155,8 @@ impl Plan {
                 }
             }
         }
-        for (v, instruction) in instructions.iter().enumerate() {
-            planner.step(v, instruction, &sums[v]);
+        for (v, operation) in instructions.iter().enumerate().filter(|(_, o)| !o.within) {
+            planner.step(v, operation, &sums[v]);
         }
         for (operand, index) in late_sums {
             let place = planner.place(operand);
@@ -145,12 +164,8 @@ impl Plan {
         }
         for (operand, out) in copies {
             let operands = [planner.place(operand); MAX_OPERANDS];
-            planner.steps.push(Step::Apply {
-                primitive: Primitive::Copy,
-                exponent: 0,
-                operands,
-                out,
-            });
+            let code = Code::One { primitive: Primitive::Copy, exponent: 0 };
+            planner.steps.push(Step::Apply { code, operands, out });
         }
         Plan {
             steps: planner.steps,
@@ -194,11 +209,53 @@ fn shared(instructions: &[Instruction], outputs: &[Output]) -> (Vec<Instruction>
     (list, outputs.collect())
 }
 
+/// The same program where operations whose value has one use are done within another one.
+fn paired(instructions: &[Instruction], outputs: &[Output]) -> Vec<Operation> {
+    let mut uses = vec![0; instructions.len()];
+    let mut count = |operand: &Operand| {
+        if let Operand::Value(v) = *operand {
+            uses[v as usize] += 1;
+        }
+    };
+    for instruction in instructions {
+        instruction.operands[..instruction.primitive.arity()].iter().for_each(&mut count);
+    }
+    for output in outputs {
+        let (Output::Each(operand) | Output::Total(operand)) = output;
+        count(operand);
+    }
+    let mut list: Vec<Operation> = Vec::with_capacity(instructions.len());
+    for instruction in instructions {
+        let Instruction { primitive, exponent, operands } = *instruction;
+        let arity = primitive.arity();
+        let code = Code::One { primitive, exponent };
+        let mut operation = Operation { code, operands, arity, within: false };
+        for side in 0..arity.min(2) {
+            let Operand::Value(v) = operands[side] else { continue };
+            let inner = list[v as usize];
+            if let Code::One { primitive: first, .. } = inner.code
+                && uses[v as usize] == 1
+                && let Some(pair) = Pair::new(first, primitive, side == 1)
+            {
+                list[v as usize].within = true;
+                let [a, b, ..] = inner.operands;
+                let c = operands[1 - side];
+                operation.code = Code::Two(pair);
+                operation.operands = [a, b, c, c];
+                operation.arity = 3;
+                break;
+            }
+        }
+        list.push(operation);
+    }
+    list
+}
+
 /// For each value, the last instruction that reads it; its own where none does.
-fn last_uses(instructions: &[Instruction], outputs: &[Output]) -> Vec<usize> {
+fn last_uses(instructions: &[Operation], outputs: &[Output]) -> Vec<usize> {
     let mut last: Vec<usize> = (0..instructions.len()).collect();
-    for (i, instruction) in instructions.iter().enumerate() {
-        for operand in &instruction.operands[..instruction.primitive.arity()] {
+    for (i, instruction) in instructions.iter().enumerate().filter(|(_, o)| !o.within) {
+        for operand in &instruction.operands[..instruction.arity] {
             if let Operand::Value(v) = *operand {
                 last[v as usize] = i;
             }
@@ -235,9 +292,9 @@ impl Planner {
         }
     }
 
-    fn step(&mut self, v: usize, instruction: &Instruction, sums: &[u32]) {
-        let arity = instruction.primitive.arity();
-        let operands = &instruction.operands[..arity];
+    fn step(&mut self, v: usize, operation: &Operation, sums: &[u32]) {
+        let arity = operation.arity;
+        let operands = &operation.operands[..arity];
         let places = std::array::from_fn(|k| self.place(operands[k.min(arity - 1)]));
         let out = self.places[v].unwrap_or_else(|| {
             Place::Slot(self.free.pop().unwrap_or_else(|| {
@@ -246,12 +303,7 @@ impl Planner {
             }))
         });
         self.places[v] = Some(out);
-        self.steps.push(Step::Apply {
-            primitive: instruction.primitive,
-            exponent: instruction.exponent,
-            operands: places,
-            out,
-        });
+        self.steps.push(Step::Apply { code: operation.code, operands: places, out });
         self.steps.extend(sums.iter().map(|&index| Step::Total { place: out, index }));
         // Slots are freed after the result has one of its own: an instruction never writes what it reads.
         self.release(v, v);

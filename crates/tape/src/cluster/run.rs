@@ -4,16 +4,18 @@ use smallvec::SmallVec;
 
 use super::compensated::Compensated;
 use super::lower::Lowering;
-use super::plan::{Made, Place, Plan, Step};
+use super::plan::{Code, Made, Place, Plan, Step};
 use super::repetition::Repetition;
 use crate::kernels::sum;
 use crate::recycle::{self, Scratch};
+use crate::rule::MAX_OPERANDS;
+use crate::vector::{self, Arithmetic, Task};
 use crate::{Real, Shape, Tensor, threads};
 
 /// What the rows of a program may take of the first-level cache, in bytes.
 const CACHE: usize = 28 * 1024;
 /// The least and the greatest length of a chunk.
-const CHUNK: (usize, usize) = (128, 4096);
+const CHUNK: (usize, usize) = (128, 1024);
 /// Chunks a block: the unit of work for a thread, and of the sums.
 const BLOCK: usize = 16;
 /// Work is spread over threads from this many elements times steps on; 60 microseconds or so.
@@ -108,8 +110,7 @@ fn chunk_length<E: Real>(
     len: usize,
 ) -> usize {
     let rows = plan.slots + plan.each + whole;
-    let cache: usize = std::env::var("WC").map_or(CACHE, |v| v.parse().unwrap());
-    let fits = cache / size_of::<E>() / rows.max(1);
+    let fits = CACHE / size_of::<E>() / rows.max(1);
     let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
     let periods = repeated.iter().filter_map(|r| r.period()).filter(|&period| period <= longest);
     let period = periods.max().unwrap_or(1);
@@ -125,7 +126,7 @@ impl<E: Real> Run<'_, E> {
     /// Runs a stretch, on several threads if it has several parts.
     fn parts(&self, part: Part<'_, E>, parts: usize) {
         if parts <= 1 {
-            return self.blocks(part);
+            return vector::at_best_level(Blocks { run: self, part });
         }
         let half = parts / 2;
         let blocks = part.blocks * half / parts;
@@ -149,90 +150,143 @@ impl<E: Real> Run<'_, E> {
         };
         rayon::join(|| self.parts(lower, half), || self.parts(upper, parts - half));
     }
+}
 
-    fn blocks(&self, mut part: Part<'_, E>) {
-        if part.blocks == 0 {
-            return;
-        }
-        for (&c, row) in self.constants.iter().zip(part.memory.chunks_mut(self.row.max(1))) {
-            row.fill(c);
-        }
-        for (k, input) in self.repeated.iter().enumerate() {
-            if input.period().is_some_and(|period| self.chunk.is_multiple_of(period)) {
-                let row = (self.plan.constants + k) * self.row;
-                input.read(self.shape, 0, &mut part.memory[row..][..self.chunk]);
-            }
-        }
-        let offset = part.first * BLOCK * self.chunk;
-        let end = ((part.first + part.blocks) * BLOCK * self.chunk).min(self.len);
+/// A stretch of the work of a run, for one thread.
+struct Blocks<'r, 'a, 'm, E: Real> {
+    run: &'r Run<'a, E>,
+    part: Part<'m, E>,
+}
+
+impl<E: Real> Task for Blocks<'_, '_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let Blocks { run, mut part } = self;
+        run.prepare(part.memory);
+        let offset = part.first * BLOCK * run.chunk;
+        let end = ((part.first + part.blocks) * BLOCK * run.chunk).min(run.len);
         let mut start = offset;
         for block in 0..part.blocks {
-            let totals = &mut part.totals[2 * self.plan.totals * block..][..2 * self.plan.totals];
+            let totals = &mut part.totals[2 * run.plan.totals * block..][..2 * run.plan.totals];
             for _ in 0..BLOCK {
-                let n = self.chunk.min(end - start);
+                let n = run.chunk.min(end - start);
                 if n == 0 {
                     break;
                 }
-                self.chunk(start, n, offset, &mut part.outputs, totals, part.memory);
+                let mut chunk = Chunk {
+                    run,
+                    start,
+                    n,
+                    from_output: start - offset,
+                    outputs: &mut part.outputs,
+                    memory: part.memory,
+                };
+                chunk.read_repeated();
+                for step in &run.plan.steps {
+                    chunk.step::<A>(step, totals);
+                }
                 start += n;
             }
         }
     }
+}
 
-    /// Runs the program over the `n` elements from `start` on; the outputs begin at `offset`.
-    fn chunk(
-        &self,
-        start: usize,
-        n: usize,
-        offset: usize,
-        outputs: &mut [&mut [E]],
-        totals: &mut [E],
-        memory: &mut [E],
-    ) {
+impl<E: Real> Run<'_, E> {
+    /// Fills the rows that are the same for all chunks.
+    #[inline(never)]
+    fn prepare(&self, memory: &mut [E]) {
+        for (&c, row) in self.constants.iter().zip(memory.chunks_mut(self.row.max(1))) {
+            row.fill(c);
+        }
         for (k, input) in self.repeated.iter().enumerate() {
-            if input.period().is_none_or(|period| !self.chunk.is_multiple_of(period)) {
+            if self.len > 0 && self.is_same_everywhere(input) {
                 let row = (self.plan.constants + k) * self.row;
-                input.read(self.shape, start, &mut memory[row..][..n]);
+                input.read(self.shape, 0, &mut memory[row..][..self.chunk]);
             }
         }
-        for step in &self.plan.steps {
-            match *step {
-                Step::Apply { primitive, exponent, operands, out: Place::Slot(slot) } => {
-                    // The row that is written, and those beside it.
-                    let (below, rest) = memory.split_at_mut(slot as usize * self.row);
-                    let (own, above) = rest.split_at_mut(self.row);
-                    let read = |place| match place {
-                        Place::Input(k) => &self.whole[k as usize][start..start + n],
-                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
-                        Place::Slot(k) if k < slot => &below[k as usize * self.row..][..n],
-                        Place::Slot(k) => &above[(k - slot - 1) as usize * self.row..][..n],
-                    };
-                    primitive.run(exponent, operands.map(read), &mut own[..n]);
-                }
-                Step::Apply { primitive, exponent, operands, out: Place::Output(own) } => {
-                    let taken = std::mem::take(&mut outputs[own as usize]);
-                    let read = |place| match place {
-                        Place::Input(k) => &self.whole[k as usize][start..start + n],
-                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
-                        Place::Slot(k) => &memory[k as usize * self.row..][..n],
-                    };
-                    primitive.run(exponent, operands.map(read), &mut taken[start - offset..][..n]);
-                    outputs[own as usize] = taken;
-                }
-                Step::Apply { out: Place::Input(_), .. } => {
-                    unreachable!("a program does not write its inputs")
-                }
-                Step::Total { place, index } => {
-                    let x = match place {
-                        Place::Input(k) => &self.whole[k as usize][start..start + n],
-                        Place::Output(k) => &outputs[k as usize][start - offset..][..n],
-                        Place::Slot(k) => &memory[k as usize * self.row..][..n],
-                    };
-                    let mut total = Compensated::at(totals, index as usize);
-                    total.add(sum(x));
-                    total.put(totals, index as usize);
-                }
+    }
+
+    fn is_same_everywhere(&self, input: &Repetition<'_, E>) -> bool {
+        input.period().is_some_and(|period| self.chunk.is_multiple_of(period))
+    }
+}
+
+/// The `n` elements from `start` on.
+struct Chunk<'c, 'r, 'a, 'm, E: Real> {
+    run: &'r Run<'a, E>,
+    start: usize,
+    n: usize,
+    /// Where they are in the outputs.
+    from_output: usize,
+    outputs: &'c mut [&'m mut [E]],
+    memory: &'c mut [E],
+}
+
+impl<E: Real> Chunk<'_, '_, '_, '_, E> {
+    #[inline(never)]
+    fn read_repeated(&mut self) {
+        for (k, input) in self.run.repeated.iter().enumerate() {
+            if !self.run.is_same_everywhere(input) {
+                let row = (self.run.plan.constants + k) * self.run.row;
+                input.read(self.run.shape, self.start, &mut self.memory[row..][..self.n]);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn step<A: Arithmetic>(&mut self, step: &Step, totals: &mut [E]) {
+        let (run, n, row) = (self.run, self.n, self.run.row);
+        let (start, from_output) = (self.start, self.from_output);
+        let (code, operands, out) = match *step {
+            Step::Apply { code, operands, out } => (code, operands, out),
+            Step::Total { place, index } => {
+                let mut total = Compensated::at(totals, index as usize);
+                total.add(sum(self.read(place)));
+                return total.put(totals, index as usize);
+            }
+        };
+        // What is written is taken out of what is read: a row of the memory, or an output.
+        let mut output: &mut [E] = &mut [];
+        let mut first_above = u32::MAX;
+        let (below, own, above) = match out {
+            Place::Slot(slot) => {
+                let (below, rest) = self.memory.split_at_mut(slot as usize * row);
+                let (own, above) = rest.split_at_mut(row);
+                first_above = slot + 1;
+                (below, own, above)
+            }
+            Place::Output(k) | Place::Input(k) => {
+                output = std::mem::take(&mut self.outputs[k as usize]);
+                (&mut *self.memory, &mut output[from_output..], &mut [][..])
+            }
+        };
+        let mut slices = [&[][..]; MAX_OPERANDS];
+        for (slice, &place) in slices.iter_mut().zip(&operands) {
+            *slice = match place {
+                Place::Input(k) => &run.whole[k as usize][start..start + n],
+                Place::Output(k) => &self.outputs[k as usize][from_output..][..n],
+                Place::Slot(k) if k < first_above => &below[k as usize * row..][..n],
+                Place::Slot(k) => &above[(k - first_above) as usize * row..][..n],
+            };
+        }
+        match code {
+            Code::One { primitive, exponent } => {
+                primitive.run_at::<A, E>(exponent, slices, &mut own[..n]);
+            }
+            Code::Two(pair) => pair.run(slices, &mut own[..n]),
+        }
+        if let Place::Output(k) = out {
+            self.outputs[k as usize] = output;
+        }
+    }
+
+    fn read(&self, place: Place) -> &[E] {
+        match place {
+            Place::Input(k) => &self.run.whole[k as usize][self.start..][..self.n],
+            Place::Output(k) => &self.outputs[k as usize][self.from_output..][..self.n],
+            Place::Slot(k) => &self.memory[k as usize * self.run.row..][..self.n],
         }
     }
 }

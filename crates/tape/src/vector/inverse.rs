@@ -140,7 +140,7 @@ pub(super) fn atan<A: Arithmetic>(x: f64) -> f64 {
 #[inline(always)]
 pub(super) fn is_coordinate(x: f64) -> bool {
     let a = x.abs();
-    (a == 0.0) | ((a >= 1e-150) & (a <= 1e150))
+    (a == 0.0) | (1e-150..=1e150).contains(&a)
 }
 
 #[inline(always)]

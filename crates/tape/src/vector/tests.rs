@@ -53,8 +53,10 @@ macro_rules! functions {
     ($($name:ident)*) => { [$((stringify!($name), <f64 as Elementary>::$name as fn(f64) -> f64)),*] };
 }
 
+type Function = (&'static str, fn(f64) -> f64);
+
 /// The functions whose values are computed here by a method of its own.
-fn functions() -> Vec<(&'static str, fn(f64) -> f64)> {
+fn functions() -> Vec<Function> {
     let mut all = functions!(
         exp exp2 exp_m1 ln ln_1p log2 log10 sin cos tan asin acos atan sinh cosh tanh sigmoid
         softplus erf erfc cbrt sqrt recip abs signum floor ceil round trunc relu
