@@ -11,7 +11,7 @@ mod piecewise;
 mod trigonometric;
 
 use crate::rule::{Binary, MAX_OPERANDS, Ternary, Unary};
-use crate::vector::{self, Arithmetic, Task, Vectorised, for_each_vectorised};
+use crate::vector::{Arithmetic, Task, Vectorised, for_each_vectorised};
 use crate::{Elementary, Real};
 
 pub(crate) use arithmetic::*;
