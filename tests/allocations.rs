@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use wengert::optim::transforms::{ClipGlobalNorm, ScaleByAdam, ScaleBySchedule};
 use wengert::prelude::*;
 
 /// The system's allocator, with a count of the calls of each thread: tests run side by side.
@@ -144,6 +145,36 @@ fn a_step_of_a_small_network() {
 #[test]
 fn a_step_with_a_loss_of_ones_own() {
     assert_eq!(mlp_step(|x, y| (x - y).apply(Huber { delta: 1.0 }).mean()), [0; 10]);
+}
+
+#[test]
+fn binding_and_stepping_with_many_parameters_bound_twice() {
+    let mut params = Params::new();
+    let keys: Vec<_> =
+        (0..40).map(|k| params.insert(format!("w{k}"), Tensor::full([3, 1000], 0.5))).collect();
+    let mut opt = Chain::new()
+        .then(ScaleByAdam::default())
+        .then(ClipGlobalNorm::new(1.0))
+        .then(ScaleBySchedule::new(0.01));
+    let mut tape = Tape::new();
+    let mut counts = Vec::new();
+    for _ in 0..30 {
+        tape.reset();
+        let start = ALLOCATIONS.get();
+        let (p, q) = (params.bind(&tape), params.bind(&tape));
+        let bound = ALLOCATIONS.get();
+        let mut loss = p[keys[0]].sum();
+        for &key in &keys {
+            loss += (p[key] * q[key]).sum();
+        }
+        let gradients = loss.backward().expect("live");
+        let swept = ALLOCATIONS.get();
+        opt.step(&mut params, &gradients).expect("finite gradients");
+        drop((p, q));
+        counts.push(bound - start + ALLOCATIONS.get() - swept);
+    }
+    assert!(counts[0] > 0, "the counter counts");
+    assert_eq!(counts[10..], [0; 20], "{counts:?}");
 }
 
 #[test]

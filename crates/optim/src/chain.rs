@@ -7,9 +7,10 @@ use autograd::Gradients;
 use tape::Real;
 
 use crate::memory::{Memory, Slot, StageState};
-use crate::numeric::norm;
+use crate::numeric::{by_blocks, norm};
 use crate::params::EntryId;
-use crate::transforms::{At, State, Statistic, Transform};
+use crate::pass::Pass;
+use crate::transforms::{At, Statistic, Transform};
 use crate::{CHUNK, Error, Params};
 
 /// An optimiser: transforms through which a gradient passes before it is subtracted.
@@ -52,13 +53,15 @@ pub struct Chain<E: Real = f64> {
     steps: u64,
     /// Whether gradients at earlier values are taken.
     outdated: bool,
-    scratch: Vec<E>,
 }
 
 #[derive(Clone, Debug)]
-struct Stage<E: Real> {
-    transform: Arc<dyn Transform<E>>,
+pub(crate) struct Stage<E: Real> {
+    pub(crate) transform: Arc<dyn Transform<E>>,
     only: Option<Only>,
+    /// Where it was when it was last asked for its coefficients: for most parameters of a step they are
+    /// the same.
+    at: At,
 }
 
 /// The parameters that a stage is for: those in a group, or those outside.
@@ -71,19 +74,14 @@ struct Only {
 impl<E: Real> Chain<E> {
     /// A chain without transforms.
     pub fn new() -> Self {
-        Chain {
-            stages: Vec::new(),
-            memories: Vec::new(),
-            steps: 0,
-            outdated: false,
-            scratch: vec![E::ZERO; CHUNK],
-        }
+        Chain { stages: Vec::new(), memories: Vec::new(), steps: 0, outdated: false }
     }
 
     /// Appends a transform. What the chain remembers of earlier steps is forgotten.
     #[must_use]
     pub fn then(mut self, transform: impl Transform<E> + 'static) -> Self {
-        self.stages.push(Stage { transform: Arc::new(transform), only: None });
+        let transform = Arc::new(transform);
+        self.stages.push(Stage { transform, only: None, at: At::default() });
         self.reset();
         self
     }
@@ -185,22 +183,18 @@ impl<E: Real> Chain<E> {
             self.memories.len() - 1
         });
         let memory = &mut self.memories[place];
-        memory.gather(params, gradients, self.outdated, location)?;
-        memory.each(gradients, |id, slot, _| {
-            begin(&self.stages, params, id, slot);
-        });
+        let measured = statistic(&self.stages) != Statistic::None;
+        memory.gather(params, gradients, measured, self.outdated, location)?;
+        memory.each(gradients, |id, slot, _| begin(&self.stages, params, id, slot));
 
         // Each part of the chain is one pass over memory. A stage that reads a statistic begins a
         // new part, because it has to wait for the updates of all parameters.
         let mut first = 0;
         loop {
             let end = part_end(&self.stages, first);
-            let part = &self.stages[first..end];
-            let statistic = part.first().map(|stage| stage.transform.statistic());
-            let statistic = statistic.unwrap_or_default();
-            if first == 0 && statistic != Statistic::None {
-                memory.each(gradients, |_, slot, gradient| slot.norm = norm(gradient));
-            }
+            let last = end == self.stages.len();
+            let part = &mut self.stages[first..end];
+            let statistic = statistic(part);
             let mut global = 0.0_f64;
             if statistic == Statistic::GlobalNorm {
                 memory.each(gradients, |_, slot, _| {
@@ -209,42 +203,31 @@ impl<E: Real> Chain<E> {
                     }
                 });
             }
-            let at = |slot: &Slot<E>| At {
-                step: self.steps,
-                update: slot.updates,
-                norm: match statistic {
+            memory.each(gradients, |id, slot, gradient| {
+                let length = match statistic {
                     Statistic::None => 0.0,
                     Statistic::Norm => slot.norm,
                     Statistic::GlobalNorm => global,
-                },
-            };
-
-            if end == self.stages.len() {
-                memory.each(gradients, |id, slot, gradient| {
-                    let at = at(slot);
+                };
+                let at =
+                    At { step: self.steps, update: slot.updates, norm: length, ..At::default() };
+                let states = &mut slot.stages[first..end];
+                prepare(part, states, at);
+                let pass = Pass::new(part, states, slot.buffers);
+                let entry = params.entry_mut(id);
+                if last {
                     let source = if first == 0 { gradient } else { &slot.update };
-                    let states = &mut slot.stages[first..end];
-                    let entry = params.entry_mut(id);
-                    entry.subtract(&mut self.scratch, |start, x, u| {
-                        u.copy_from_slice(&source[start..][..u.len()]);
-                        run(part, states, at, start, x, u);
-                    });
-                });
+                    entry.rewrite(|old, x| pass.subtract(source, old, x, &mut slot.memory));
+                } else {
+                    let source = (first == 0).then_some(gradient);
+                    slot.update.resize(gradient.len(), E::ZERO);
+                    pass.keep(source, entry.value.as_slice(), &mut slot.update, &mut slot.memory);
+                    slot.norm = by_blocks(&slot.update, &mut slot.norms, norm);
+                }
+            });
+            if last {
                 break;
             }
-            memory.each(gradients, |id, slot, gradient| {
-                let at = at(slot);
-                if first == 0 {
-                    slot.update.clear();
-                    slot.update.extend_from_slice(gradient);
-                }
-                let states = &mut slot.stages[first..end];
-                let x = params.entry(id).value.as_slice().chunks(CHUNK);
-                for (k, (x, u)) in x.zip(slot.update.chunks_mut(CHUNK)).enumerate() {
-                    run(part, states, at, k * CHUNK, x, u);
-                }
-                slot.norm = norm(&slot.update);
-            });
             first = end;
         }
         self.steps += 1;
@@ -280,14 +263,32 @@ fn begin<E: Real>(stages: &[Stage<E>], params: &Params<E>, id: EntryId, slot: &m
         let entry = params.entry(id);
         let len = entry.value.len();
         slot.stages.clear();
-        slot.stages.extend(stages.iter().map(|stage| {
+        slot.buffers = 0;
+        for stage in stages {
             let applies = stage.applies_to(&entry.group);
-            let count = if applies { stage.transform.buffers() } else { 0 };
-            let initial = |buffer| vec![stage.transform.initial(buffer); len];
-            StageState { applies, buffers: (0..count).map(initial).collect() }
-        }));
+            let end = slot.buffers + if applies { stage.transform.buffers() } else { 0 };
+            let (scales, at) = (stage.transform.only_scales(), At::default());
+            slot.stages.push(StageState { applies, scales, buffers: slot.buffers..end, at });
+            slot.buffers = end;
+        }
+        slot.memory.clear();
+        slot.memory.reserve_exact(len * slot.buffers);
+        for start in (0..len).step_by(CHUNK) {
+            let chunk = CHUNK.min(len - start);
+            for (stage, state) in stages.iter().zip(&slot.stages) {
+                for buffer in 0..state.buffers.len() {
+                    let end = slot.memory.len() + chunk;
+                    slot.memory.resize(end, stage.transform.initial(buffer));
+                }
+            }
+        }
     }
     slot.updates += 1;
+}
+
+/// What the first stage of a part has to know.
+fn statistic<E: Real>(part: &[Stage<E>]) -> Statistic {
+    part.first().map(|stage| stage.transform.statistic()).unwrap_or_default()
 }
 
 /// Where the part of a chain that begins at `first` ends: before the next stage that reads a
@@ -298,19 +299,15 @@ fn part_end<E: Real>(stages: &[Stage<E>], first: usize) -> usize {
     readers.next().map_or(stages.len(), |(reader, _)| reader)
 }
 
-/// Runs a part of a chain over one chunk; the norm is for its first stage.
-fn run<E: Real>(
-    part: &[Stage<E>],
-    states: &mut [StageState<E>],
-    mut at: At,
-    start: usize,
-    parameter: &[E],
-    update: &mut [E],
-) {
-    for (stage, state) in part.iter().zip(states) {
+/// Tells the stages of a part where the step is; the norm is for the first.
+fn prepare<E: Real>(part: &mut [Stage<E>], states: &mut [StageState], mut at: At) {
+    for (stage, state) in part.iter_mut().zip(states) {
         if state.applies {
-            let state = State::new(&mut state.buffers, start..start + update.len());
-            stage.transform.chunk(&at, state, parameter, update);
+            let same = (stage.at.step, stage.at.update, stage.at.norm);
+            if same != (at.step, at.update, at.norm) {
+                stage.at = At { coefficients: stage.transform.coefficients(&at), ..at };
+            }
+            state.at = stage.at;
         }
         at.norm = 0.0;
     }

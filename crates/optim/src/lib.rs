@@ -38,7 +38,8 @@
 //! Where to look:
 //!
 //! - `params` and `bind`: the store, and its parameters on a tape.
-//! - `chain`: the step; `memory`: what is remembered of a parameter; `numeric`: the checks.
+//! - `chain`: the step; `pass`: its loops over the elements, on all threads; `memory`: what is
+//!   remembered of a parameter; `numeric`: the checks; `vector`: loops for the processor at hand.
 //! - [`transforms`]: the stages of a chain, a family a file.
 //! - `schedule`: learning rates; `optimizers`: the named chains.
 
@@ -51,7 +52,9 @@ mod memory;
 mod numeric;
 mod optimizers;
 mod params;
+mod pass;
 mod schedule;
+mod vector;
 
 pub use bind::Bound;
 pub use chain::Chain;

@@ -1,13 +1,15 @@
 //! What a chain remembers of each parameter from step to step.
 
+use std::ops::Range;
 use std::panic::Location;
 
 use autograd::Gradients;
 use slotmap::SecondaryMap;
 use tape::Real;
 
-use crate::numeric::first_non_finite;
+use crate::numeric::{by_blocks, first_non_finite, norm, zero_if_finite};
 use crate::params::{EntryId, own_entry};
+use crate::transforms::At;
 use crate::{Error, Params};
 
 /// What a chain remembers of the parameters of one store.
@@ -22,12 +24,20 @@ pub(crate) struct Memory<E: Real> {
 pub(crate) struct Slot<E: Real> {
     /// How many updates it has had.
     pub(crate) updates: u64,
-    /// What each stage remembers; empty before the first update.
-    pub(crate) stages: Vec<StageState<E>>,
+    /// What each stage knows; empty before the first update.
+    pub(crate) stages: Vec<StageState>,
+    /// What the stages remember of the elements, chunk by chunk: all buffers of the first chunk, all of
+    /// the second, and so on. So a block of the parameter has one piece of it, which a thread may have for
+    /// itself.
+    pub(crate) memory: Vec<E>,
+    /// How many buffers there are.
+    pub(crate) buffers: usize,
     /// Where the update waits while the chain reads a statistic of them all.
     pub(crate) update: Vec<E>,
     /// The norm of the update of this step, if a stage asks for it.
     pub(crate) norm: f64,
+    /// Those of its blocks.
+    pub(crate) norms: Vec<f64>,
     /// How many gradients this step has.
     gradients: u32,
     /// How many of them the current pass has met.
@@ -36,12 +46,24 @@ pub(crate) struct Slot<E: Real> {
     sum: Vec<E>,
 }
 
-/// What one stage remembers of one parameter.
+/// What one stage knows of one parameter.
 #[derive(Clone, Debug)]
-pub(crate) struct StageState<E: Real> {
+pub(crate) struct StageState {
     /// Whether the stage is for the group of the parameter.
     pub(crate) applies: bool,
-    pub(crate) buffers: Vec<Vec<E>>,
+    /// Whether it only multiplies, by the first of its coefficients.
+    pub(crate) scales: bool,
+    /// Which of the buffers are its own.
+    pub(crate) buffers: Range<usize>,
+    /// Where in the run the present step is.
+    pub(crate) at: At,
+}
+
+impl StageState {
+    /// The factor of a stage that only multiplies.
+    pub(crate) fn factor<E: Real>(&self) -> Option<E> {
+        (self.applies && self.scales).then(|| E::lit(self.at.coefficients[0]))
+    }
 }
 
 impl<E: Real> Default for Slot<E> {
@@ -49,8 +71,11 @@ impl<E: Real> Default for Slot<E> {
         Slot {
             updates: 0,
             stages: Vec::new(),
+            memory: Vec::new(),
+            buffers: 0,
             update: Vec::new(),
             norm: 0.0,
+            norms: Vec::new(),
             gradients: 0,
             met: 0,
             sum: Vec::new(),
@@ -63,7 +88,8 @@ impl<E: Real> Memory<E> {
         Memory { store, slots: SecondaryMap::new() }
     }
 
-    /// Counts and adds up the gradients that belong to `params`, and checks them all.
+    /// Counts and adds up the gradients that belong to `params`, and checks them all. If `measured`, their
+    /// norms are taken by the way.
     ///
     /// Nothing that outlives a step is changed, so that the step may still be refused. Gradients at
     /// values that parameters no longer have are refused, unless `outdated`.
@@ -71,6 +97,7 @@ impl<E: Real> Memory<E> {
         &mut self,
         params: &Params<E>,
         gradients: &Gradients<E>,
+        measured: bool,
         outdated: bool,
         location: &'static Location<'static>,
     ) -> Result<(), Error> {
@@ -110,7 +137,7 @@ impl<E: Real> Memory<E> {
         if several {
             self.add_up(gradients);
         }
-        self.check(params, gradients, location)
+        self.check(params, gradients, measured, location)
     }
 
     fn add_up(&mut self, gradients: &Gradients<E>) {
@@ -136,11 +163,15 @@ impl<E: Real> Memory<E> {
         &mut self,
         params: &Params<E>,
         gradients: &Gradients<E>,
+        measured: bool,
         location: &'static Location<'static>,
     ) -> Result<(), Error> {
         let mut refused = None;
-        self.each(gradients, |id, _, gradient| {
-            if refused.is_some() {
+        self.each(gradients, |id, slot, gradient| {
+            let measure = if measured { norm } else { zero_if_finite };
+            slot.norm = by_blocks(gradient, &mut slot.norms, measure);
+            // The norm of finite numbers may be infinite.
+            if slot.norm.is_finite() || refused.is_some() {
                 return;
             }
             refused = first_non_finite(gradient).map(|element| Error::NonFinite {

@@ -1,34 +1,43 @@
 //! Passes over gradients: whether they are finite, and how long they are.
 
-use tape::Real;
+use tape::{Real, threads};
 
-/// How many independent accumulators a pass has: enough for the compiler to use whole vectors.
-const LANES: usize = 16;
+use crate::CHUNK;
+use crate::vector::vectorised;
 
-/// The first element that is infinite or not a number.
+/// How many elements a thread reads at a time: reading is quick, and a smaller block would not be worth
+/// handing over.
+const BLOCK: usize = 64 * CHUNK;
+
+/// Where a gradient is infinite or not a number first, if it is anywhere.
 pub(crate) fn first_non_finite<E: Real>(x: &[E]) -> Option<usize> {
+    x.iter().position(|x| !x.is_finite())
+}
+
+/// 0 if all numbers are finite, and NaN otherwise.
+pub(crate) fn zero_if_finite<E: Real>(x: &[E]) -> f64 {
     // `0 x` is 0, or NaN if `x` is not finite, and a sum with a NaN is NaN: no branch, so that the
     // loop, which nearly always finds nothing, runs at the speed of memory.
-    let total = lanes(x, E::ZERO, |sum, x| sum + x * E::ZERO, |a, b| a + b);
-    if total == E::ZERO {
-        return None;
-    }
-    x.iter().position(|x| !x.is_finite())
+    const LANES: usize = 64;
+    vectorised(
+        #[inline(always)]
+        || lanes::<E, E, LANES>(x, E::ZERO, |sum, x| sum + x * E::ZERO, |a, b| a + b).to_f64(),
+    )
 }
 
 /// The Euclidean norm, also where the squares overflow or vanish.
 pub(crate) fn norm<E: Real>(x: &[E]) -> f64 {
-    let add_square = |sum: f64, x: E| {
-        let x = x.to_f64();
-        sum + x * x
-    };
-    let squares = lanes(x, 0.0, add_square, |a, b| a + b);
+    const LANES: usize = 32;
+    let squares = vectorised(
+        #[inline(always)]
+        || lanes::<E, f64, LANES>(x, 0.0, |sum, x| sum + x.to_f64() * x.to_f64(), |a, b| a + b),
+    );
     // Below this the squares have lost digits.
     const SMALL: f64 = 1e-280;
     if squares.is_finite() && squares > SMALL {
         return squares.sqrt();
     }
-    let largest = lanes(x, 0.0, |m: f64, x| larger(m, x.to_f64().abs()), larger);
+    let largest = x.iter().fold(0.0, |largest: f64, x| larger(largest, x.to_f64().abs()));
     if largest == 0.0 || !largest.is_finite() {
         return largest;
     }
@@ -36,7 +45,23 @@ pub(crate) fn norm<E: Real>(x: &[E]) -> f64 {
         let x = x.to_f64() / largest;
         sum + x * x
     };
-    largest * lanes(x, 0.0, scaled, |a, b| a + b).sqrt()
+    largest * lanes::<E, f64, LANES>(x, 0.0, scaled, |a, b| a + b).sqrt()
+}
+
+/// What `measure` says of `x`, a length; of a long `x`, block by block on all threads, in `lengths`.
+pub(crate) fn by_blocks<E: Real>(
+    x: &[E],
+    lengths: &mut Vec<f64>,
+    measure: impl Fn(&[E]) -> f64 + Sync + Send + Copy,
+) -> f64 {
+    if x.len() <= BLOCK {
+        return measure(x);
+    }
+    lengths.resize(x.len().div_ceil(BLOCK), 0.0);
+    threads::for_each_block(lengths, 1, |k, length| {
+        length[0] = measure(&x[k * BLOCK..x.len().min((k + 1) * BLOCK)]);
+    });
+    lengths.iter().fold(0.0, |all: f64, &length| all.hypot(length))
 }
 
 /// The larger one, or NaN if there is one.
@@ -44,7 +69,9 @@ fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
 }
 
-fn lanes<E: Real, A: Copy>(
+/// A fold of `x` in `LANES` independent accumulators, enough for the compiler to use several vectors.
+#[inline(always)]
+fn lanes<E: Real, A: Copy, const LANES: usize>(
     x: &[E],
     zero: A,
     add: impl Fn(A, E) -> A,
@@ -60,7 +87,14 @@ fn lanes<E: Real, A: Copy>(
     for (a, &x) in accumulators.iter_mut().zip(rest) {
         *a = add(*a, x);
     }
-    accumulators.into_iter().fold(zero, join)
+    let mut width = LANES / 2;
+    while width > 0 {
+        for k in 0..width {
+            accumulators[k] = join(accumulators[k], accumulators[k + width]);
+        }
+        width /= 2;
+    }
+    accumulators[0]
 }
 
 #[cfg(test)]
@@ -68,16 +102,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_first_number_that_is_not_finite() {
-        for n in [1, 15, 16, 17, 100] {
+    fn finds_numbers_that_are_not_finite() {
+        for n in [1, 15, 16, 17, 64, 100, 131, BLOCK + 1, 2 * BLOCK + 3] {
             let mut x = vec![1e308; n];
-            assert_eq!(first_non_finite(&x), None);
+            let mut lengths = Vec::new();
+            let mut measure = |x: &[f64]| by_blocks(x, &mut lengths, zero_if_finite);
+            assert_eq!((measure(&x), first_non_finite(&x)), (0.0, None));
             for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-                x[n - 1] = bad;
-                assert_eq!(first_non_finite(&x), Some(n - 1));
+                for k in [0, n / 2, n - 1] {
+                    x[k] = bad;
+                    assert!(!measure(&x).is_finite());
+                    assert_eq!(first_non_finite(&x), Some(k));
+                    x[k] = -1e308;
+                }
             }
         }
-        assert_eq!(first_non_finite::<f32>(&[]), None);
+        assert_eq!(zero_if_finite::<f32>(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_norm_by_blocks_is_that_of_the_whole() {
+        let x: Vec<f64> = (0..2 * BLOCK + 7).map(|k| (k as f64).sin()).collect();
+        let by_blocks = by_blocks(&x, &mut Vec::new(), norm);
+        assert!((by_blocks / norm(&x) - 1.0).abs() < 1e-14, "{by_blocks}");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use slotmap::{Key, KeyData, SlotMap, new_key_type};
 use tape::{Label, Real, Tape, Tensor};
 
+use crate::Error;
 use crate::bind::{Bound, Spares};
-use crate::{CHUNK, Error};
 
 new_key_type! {
     /// The place of an entry in its store. Other stores have the same places; a [`ParamKey`] is of one.
@@ -372,39 +372,20 @@ impl<E: Real> Clone for Params<E> {
 }
 
 impl<E: Real> Entry<E> {
-    /// Subtracts an update chunk by chunk: `update` gets where the chunk begins, the parameter
-    /// there, and a place to leave the update in.
+    /// Lets `write` change the value. It gets the old elements and a buffer for all new ones; or, without
+    /// old elements, the ones to change.
     ///
-    /// If somebody else holds the buffer (a tape whose leaf this is), the result goes to the spare
-    /// one, and the old values stay as they were recorded.
-    pub(crate) fn subtract(
-        &mut self,
-        scratch: &mut [E],
-        mut update: impl FnMut(usize, &[E], &mut [E]),
-    ) {
+    /// If somebody else holds the buffer (a tape whose leaf this is), the new value goes to the spare one,
+    /// and the old elements stay as they were recorded.
+    pub(crate) fn rewrite(&mut self, write: impl FnOnce(Option<&[E]>, &mut [E])) {
         self.version += 1;
         if let Some(values) = self.value.get_mut_slice() {
-            for (k, x) in values.chunks_mut(CHUNK).enumerate() {
-                let u = &mut scratch[..x.len()];
-                update(k * CHUNK, x, u);
-                for (x, &u) in x.iter_mut().zip(&*u) {
-                    *x -= u;
-                }
-            }
-            return;
+            return write(None, values);
         }
         // There may be none yet, or the recording that holds it may still be in use.
         let spare = self.spare.take_if(|spare| spare.get_mut_slice().is_some());
         let mut target = spare.unwrap_or_else(|| Tensor::zeros(self.value.shape().clone()));
-        let out = target.as_mut_slice().chunks_mut(CHUNK);
-        let chunks = self.value.as_slice().chunks(CHUNK).zip(out);
-        for (k, (x, out)) in chunks.enumerate() {
-            let u = &mut scratch[..x.len()];
-            update(k * CHUNK, x, u);
-            for ((out, &x), &u) in out.iter_mut().zip(x).zip(&*u) {
-                *out = x - u;
-            }
-        }
+        write(Some(self.value.as_slice()), target.as_mut_slice());
         self.spare = Some(std::mem::replace(&mut self.value, target));
     }
 }

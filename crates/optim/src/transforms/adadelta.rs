@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_decay, check_size};
+use crate::vector::vectorised;
 
 /// `s <- rho s + (1 - rho) u^2`, `d = sqrt(a + epsilon) / sqrt(s + epsilon) u`,
 /// `a <- rho a + (1 - rho) d^2`, `u <- d`.
@@ -41,11 +42,16 @@ impl<E: Real> Transform<E> for ScaleByAdadelta {
         let [square, moved] = state.split();
         let (keep, intake) = (E::lit(self.rho), E::lit(1.0 - self.rho));
         let epsilon = E::lit(self.epsilon);
-        for ((u, s), a) in update.iter_mut().zip(square).zip(moved) {
-            *s = keep * *s + intake * *u * *u;
-            let d = (*a + epsilon).sqrt() / (*s + epsilon).sqrt() * *u;
-            *a = keep * *a + intake * d * d;
-            *u = d;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((u, s), a) in update.iter_mut().zip(square).zip(moved) {
+                    *s = keep * *s + intake * *u * *u;
+                    let d = (*a + epsilon).sqrt() / (*s + epsilon).sqrt() * *u;
+                    *a = keep * *a + intake * d * d;
+                    *u = d;
+                }
+            },
+        );
     }
 }

@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_size};
+use crate::vector::vectorised;
 
 /// `s <- s + u^2`, `u <- u / (sqrt(s) + epsilon)`.
 ///
@@ -47,9 +48,14 @@ impl<E: Real> Transform<E> for ScaleByAdagrad {
     fn chunk(&self, _: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
         let [sum] = state.split();
         let epsilon = E::lit(self.epsilon);
-        for (u, s) in update.iter_mut().zip(sum) {
-            *s += *u * *u;
-            *u /= s.sqrt() + epsilon;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (u, s) in update.iter_mut().zip(sum) {
+                    *s += *u * *u;
+                    *u /= s.sqrt() + epsilon;
+                }
+            },
+        );
     }
 }

@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_decay, check_size};
+use crate::vector::vectorised;
 
 /// `m <- beta1 m + (1 - beta1) u`, `v <- beta2 v + (1 - beta2) u^2`, and with
 /// `m' = m / (1 - beta1^t)` and `v' = v / (1 - beta2^t)`: `u <- m' / (sqrt(v') + epsilon)`.
@@ -54,23 +55,32 @@ impl<E: Real> Transform<E> for ScaleByAdam {
         2
     }
 
+    /// What corrects the bias of both means.
+    fn coefficients(&self, at: &At) -> [f64; 2] {
+        let t = at.update as f64;
+        [1.0 / (1.0 - self.beta1.powf(t)), 1.0 / (1.0 - self.beta2.powf(t))]
+    }
+
     fn chunk(&self, at: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
         let [mean, square] = state.split();
-        let t = at.update as f64;
+        let [correct1, correct2] = at.coefficients.map(E::lit);
         let (keep1, intake1) = (E::lit(self.beta1), E::lit(1.0 - self.beta1));
         let (keep2, intake2) = (E::lit(self.beta2), E::lit(1.0 - self.beta2));
-        let correct1 = E::lit(1.0 / (1.0 - self.beta1.powf(t)));
-        let correct2 = E::lit(1.0 / (1.0 - self.beta2.powf(t)));
         // One of the two is 0, so that the loop has no branch.
         let (outside, inside) = if self.inside {
             (E::ZERO, E::lit(self.epsilon))
         } else {
             (E::lit(self.epsilon), E::ZERO)
         };
-        for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
-            *m = keep1 * *m + intake1 * *u;
-            *v = keep2 * *v + intake2 * *u * *u;
-            *u = correct1 * *m / ((correct2 * *v + inside).sqrt() + outside);
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
+                    *m = keep1 * *m + intake1 * *u;
+                    *v = keep2 * *v + intake2 * *u * *u;
+                    *u = correct1 * *m / ((correct2 * *v + inside).sqrt() + outside);
+                }
+            },
+        );
     }
 }

@@ -4,6 +4,7 @@ use tape::Real;
 
 use super::scale::scale;
 use super::{At, State, Statistic, Transform, check_limit};
+use crate::vector::vectorised;
 
 /// `u <- min(max(u, -limit), limit)`, element by element.
 #[derive(Clone, Debug)]
@@ -25,14 +26,19 @@ impl ClipValue {
 impl<E: Real> Transform<E> for ClipValue {
     fn chunk(&self, _: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
         let limit = E::lit(self.limit);
-        for u in update {
-            // Comparisons, so that a NaN made earlier in the chain stays one.
-            if *u > limit {
-                *u = limit;
-            } else if *u < -limit {
-                *u = -limit;
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for u in update {
+                    // Comparisons, so that a NaN made earlier in the chain stays one.
+                    if *u > limit {
+                        *u = limit;
+                    } else if *u < -limit {
+                        *u = -limit;
+                    }
+                }
+            },
+        );
     }
 }
 
@@ -58,8 +64,16 @@ impl<E: Real> Transform<E> for ClipNorm {
         Statistic::Norm
     }
 
+    fn coefficients(&self, at: &At) -> [f64; 2] {
+        [factor(self.limit, at.norm), 0.0]
+    }
+
+    fn only_scales(&self) -> bool {
+        true
+    }
+
     fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
-        clip(self.limit, at.norm, update);
+        scale(update, at);
     }
 }
 
@@ -88,13 +102,20 @@ impl<E: Real> Transform<E> for ClipGlobalNorm {
         Statistic::GlobalNorm
     }
 
+    fn coefficients(&self, at: &At) -> [f64; 2] {
+        [factor(self.limit, at.norm), 0.0]
+    }
+
+    fn only_scales(&self) -> bool {
+        true
+    }
+
     fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
-        clip(self.limit, at.norm, update);
+        scale(update, at);
     }
 }
 
-fn clip<E: Real>(limit: f64, norm: f64, update: &mut [E]) {
-    if norm > limit {
-        scale(update, limit / norm);
-    }
+/// `min(1, limit / norm)`.
+fn factor(limit: f64, norm: f64) -> f64 {
+    if norm > limit { limit / norm } else { 1.0 }
 }

@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_size};
+use crate::vector::vectorised;
 
 /// `u <- u + rate x` with the parameter `x`.
 ///
@@ -32,9 +33,14 @@ impl AddDecay {
 impl<E: Real> Transform<E> for AddDecay {
     fn chunk(&self, _: &At, _: State<'_, E>, parameter: &[E], update: &mut [E]) {
         let rate = E::lit(self.rate);
-        for (u, &x) in update.iter_mut().zip(parameter) {
-            *u += rate * x;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (u, &x) in update.iter_mut().zip(parameter) {
+                    *u += rate * x;
+                }
+            },
+        );
     }
 }
 
@@ -61,9 +67,14 @@ impl AddSign {
 impl<E: Real> Transform<E> for AddSign {
     fn chunk(&self, _: &At, _: State<'_, E>, parameter: &[E], update: &mut [E]) {
         let rate = E::lit(self.rate);
-        for (u, &x) in update.iter_mut().zip(parameter) {
-            let size = if x == E::ZERO { E::ZERO } else { rate };
-            *u += size.copysign(x);
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (u, &x) in update.iter_mut().zip(parameter) {
+                    let size = if x == E::ZERO { E::ZERO } else { rate };
+                    *u += size.copysign(x);
+                }
+            },
+        );
     }
 }

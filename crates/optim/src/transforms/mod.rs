@@ -26,7 +26,6 @@ mod scale;
 mod trace;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
 use tape::Real;
 
@@ -90,8 +89,23 @@ pub trait Transform<E: Real>: Debug + Send + Sync {
         None
     }
 
+    /// Up to two numbers that are the same for all elements of a parameter: `chunk` finds them in
+    /// [`At::coefficients`]. They are computed once, and not for each chunk.
+    fn coefficients(&self, at: &At) -> [f64; 2] {
+        let _ = at;
+        [0.0; 2]
+    }
+
+    /// Whether all that it does is to multiply the update by the first of its coefficients. The chain may
+    /// then multiply by it where it goes over the update anyway, and leave out `chunk`.
+    fn only_scales(&self) -> bool {
+        false
+    }
+
     /// Changes a chunk of the update of one parameter. `parameter` is the value before the step at
     /// the same elements.
+    ///
+    /// Chunks may come in any order, on several threads.
     fn chunk(&self, at: &At, state: State<'_, E>, parameter: &[E], update: &mut [E]);
 }
 
@@ -110,7 +124,7 @@ pub enum Statistic {
 }
 
 /// Where in the run of an optimiser a chunk is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct At {
     /// How many steps the optimiser has taken before.
@@ -120,18 +134,21 @@ pub struct At {
     pub update: u64,
     /// The norm that [`Transform::statistic`] asks for, and 0 if it asks for none.
     pub norm: f64,
+    /// What [`Transform::coefficients`] has said.
+    pub coefficients: [f64; 2],
 }
 
 /// What a transform remembers of one parameter, at the elements of a chunk.
 #[derive(Debug)]
 pub struct State<'a, E> {
-    buffers: &'a mut [Vec<E>],
-    elements: Range<usize>,
+    /// One buffer behind the other.
+    numbers: &'a mut [E],
+    buffers: usize,
 }
 
 impl<'a, E> State<'a, E> {
-    pub(crate) fn new(buffers: &'a mut [Vec<E>], elements: Range<usize>) -> Self {
-        State { buffers, elements }
+    pub(crate) fn new(numbers: &'a mut [E], buffers: usize) -> Self {
+        State { numbers, buffers }
     }
 
     /// The buffers, as long as the chunk.
@@ -140,11 +157,10 @@ impl<'a, E> State<'a, E> {
     /// If `N` is not what [`Transform::buffers`] says.
     #[track_caller]
     pub fn split<const N: usize>(self) -> [&'a mut [E]; N] {
-        let count = self.buffers.len();
-        let Ok(buffers) = <&mut [Vec<E>; N]>::try_from(self.buffers) else {
-            panic!("split: the transform has {count} buffers, not {N}")
-        };
-        buffers.each_mut().map(|buffer| &mut buffer[self.elements.clone()])
+        let count = self.buffers;
+        assert!(count == N, "split: the transform has {count} buffers, not {N}");
+        let mut buffers = self.numbers.chunks_exact_mut((self.numbers.len() / N.max(1)).max(1));
+        std::array::from_fn(|_| buffers.next().expect("there are as many as the transform has"))
     }
 }
 

@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_decay, check_size};
+use crate::vector::vectorised;
 
 /// `s <- alpha s + (1 - alpha) u^2`, `u <- u / (sqrt(s) + epsilon)`.
 ///
@@ -59,19 +60,29 @@ impl<E: Real> Transform<E> for ScaleByRms {
         let epsilon = E::lit(self.epsilon);
         if self.centered {
             let [square, mean] = state.split();
-            for ((u, s), a) in update.iter_mut().zip(square).zip(mean) {
-                *s = keep * *s + intake * *u * *u;
-                *a = keep * *a + intake * *u;
-                let variance = *s - *a * *a;
-                let variance = if variance < E::ZERO { E::ZERO } else { variance };
-                *u /= variance.sqrt() + epsilon;
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((u, s), a) in update.iter_mut().zip(square).zip(mean) {
+                        *s = keep * *s + intake * *u * *u;
+                        *a = keep * *a + intake * *u;
+                        let variance = *s - *a * *a;
+                        let variance = if variance < E::ZERO { E::ZERO } else { variance };
+                        *u /= variance.sqrt() + epsilon;
+                    }
+                },
+            );
         } else {
             let [square] = state.split();
-            for (u, s) in update.iter_mut().zip(square) {
-                *s = keep * *s + intake * *u * *u;
-                *u /= s.sqrt() + epsilon;
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (u, s) in update.iter_mut().zip(square) {
+                        *s = keep * *s + intake * *u * *u;
+                        *u /= s.sqrt() + epsilon;
+                    }
+                },
+            );
         }
     }
 }

@@ -4,6 +4,7 @@ use tape::Real;
 
 use super::{At, State, Transform};
 use crate::Schedule;
+use crate::vector::vectorised;
 
 /// `u <- factor u`.
 #[derive(Clone, Debug)]
@@ -24,8 +25,16 @@ impl Scale {
 }
 
 impl<E: Real> Transform<E> for Scale {
-    fn chunk(&self, _: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
-        scale(update, self.factor);
+    fn coefficients(&self, _: &At) -> [f64; 2] {
+        [self.factor, 0.0]
+    }
+
+    fn only_scales(&self) -> bool {
+        true
+    }
+
+    fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
+        scale(update, at);
     }
 }
 
@@ -51,14 +60,28 @@ impl<E: Real> Transform<E> for ScaleBySchedule {
         Some(self.schedule.at(step))
     }
 
+    fn coefficients(&self, at: &At) -> [f64; 2] {
+        [self.schedule.at(at.step), 0.0]
+    }
+
+    fn only_scales(&self) -> bool {
+        true
+    }
+
     fn chunk(&self, at: &At, _: State<'_, E>, _: &[E], update: &mut [E]) {
-        scale(update, self.schedule.at(at.step));
+        scale(update, at);
     }
 }
 
-pub(super) fn scale<E: Real>(update: &mut [E], factor: f64) {
-    let factor = E::lit(factor);
-    for u in update {
-        *u *= factor;
-    }
+/// The whole of a transform that only scales.
+pub(super) fn scale<E: Real>(update: &mut [E], at: &At) {
+    let factor = E::lit(at.coefficients[0]);
+    vectorised(
+        #[inline(always)]
+        || {
+            for u in update {
+                *u *= factor;
+            }
+        },
+    );
 }

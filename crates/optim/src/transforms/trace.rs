@@ -3,6 +3,7 @@
 use tape::Real;
 
 use super::{At, State, Transform, check_decay};
+use crate::vector::vectorised;
 
 /// Momentum: a trace `v` of the updates, which fades by a factor at each step and starts at 0.
 ///
@@ -58,9 +59,14 @@ impl<E: Real> Transform<E> for Trace {
     fn chunk(&self, _: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
         let [trace] = state.split();
         let (decay, intake) = (E::lit(self.decay), E::lit(self.intake));
-        for (u, v) in update.iter_mut().zip(trace) {
-            *v = decay * *v + intake * *u;
-            *u = if self.nesterov { intake * *u + decay * *v } else { *v };
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (u, v) in update.iter_mut().zip(trace) {
+                    *v = decay * *v + intake * *u;
+                    *u = if self.nesterov { intake * *u + decay * *v } else { *v };
+                }
+            },
+        );
     }
 }

@@ -1,0 +1,164 @@
+//! One part of a chain over the elements of one parameter.
+
+use tape::{Real, threads};
+
+use crate::CHUNK;
+use crate::chain::Stage;
+use crate::memory::StageState;
+use crate::transforms::State;
+use crate::vector::vectorised;
+
+/// How many elements a thread works on at a time: some ten microseconds. Where the cuts are changes no
+/// number, since elements do not meet.
+pub(crate) const BLOCK: usize = 16 * CHUNK;
+
+/// Stages of a chain with what they know of one parameter.
+///
+/// Stages that only scale need no loop of their own at the two ends: the one multiplies where the update
+/// is read, the other where it is subtracted.
+pub(crate) struct Pass<'a, E: Real> {
+    before: E,
+    stages: &'a [Stage<E>],
+    states: &'a [StageState],
+    after: E,
+    /// How many numbers the whole chain remembers for each element.
+    remembered: usize,
+}
+
+impl<'a, E: Real> Pass<'a, E> {
+    pub(crate) fn new(stages: &'a [Stage<E>], states: &'a [StageState], remembered: usize) -> Self {
+        Pass { before: E::ONE, stages, states, after: E::ONE, remembered }
+    }
+
+    /// Lets a first stage that only scales do so while the update is read.
+    fn scale_before(mut self) -> Self {
+        if let Some(factor) = self.states.first().and_then(|state| state.factor::<E>()) {
+            (self.before, self.stages, self.states) =
+                (factor, &self.stages[1..], &self.states[1..]);
+        }
+        self
+    }
+
+    /// Lets a last stage that only scales do so while the update is subtracted.
+    fn scale_after(mut self) -> Self {
+        if let Some(factor) = self.states.last().and_then(|state| state.factor::<E>()) {
+            let rest = self.states.len() - 1;
+            (self.after, self.stages, self.states) =
+                (factor, &self.stages[..rest], &self.states[..rest]);
+        }
+        self
+    }
+
+    /// Passes `source` through the stages and subtracts it: `target = old - update`. Without `old` the
+    /// parameter is changed in place.
+    pub(crate) fn subtract(
+        self,
+        source: &[E],
+        old: Option<&[E]>,
+        target: &mut [E],
+        memory: &mut [E],
+    ) {
+        let pass = self.scale_after().scale_before();
+        let remembered = pass.remembered;
+        let each = |k: usize, target: &mut [E], memory: &mut [E]| {
+            let block = k * BLOCK..k * BLOCK + target.len();
+            pass.subtract_block(&source[block.clone()], old.map(|old| &old[block]), target, memory);
+        };
+        threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, &each);
+    }
+
+    fn subtract_block(
+        &self,
+        source: &[E],
+        old: Option<&[E]>,
+        target: &mut [E],
+        mut memory: &mut [E],
+    ) {
+        let mut scratch = [E::ZERO; CHUNK];
+        let nothing_to_do = !self.states.iter().any(|state| state.applies);
+        for (k, target) in target.chunks_mut(CHUNK).enumerate() {
+            let chunk = k * CHUNK..k * CHUNK + target.len();
+            let source = &source[chunk.clone()];
+            let old = old.map(|old| &old[chunk]);
+            let own;
+            (own, memory) = memory.split_at_mut(self.remembered * target.len());
+            if nothing_to_do {
+                subtract(target, old, self.before, self.after, source);
+                continue;
+            }
+            let update = &mut scratch[..target.len()];
+            scaled(update, self.before, source);
+            self.run(old.unwrap_or(target), update, own);
+            subtract(target, old, E::ONE, self.after, update);
+        }
+    }
+
+    /// Passes the update through the stages and keeps it in `update`, which gets `source` first if there
+    /// is one.
+    pub(crate) fn keep(
+        self,
+        source: Option<&[E]>,
+        parameter: &[E],
+        update: &mut [E],
+        memory: &mut [E],
+    ) {
+        let pass = if source.is_some() { self.scale_before() } else { self };
+        let remembered = pass.remembered;
+        let each = |k: usize, update: &mut [E], mut memory: &mut [E]| {
+            for (j, update) in update.chunks_mut(CHUNK).enumerate() {
+                let start = k * BLOCK + j * CHUNK;
+                let chunk = start..start + update.len();
+                if let Some(source) = source {
+                    scaled(update, pass.before, &source[chunk.clone()]);
+                }
+                let own;
+                (own, memory) = memory.split_at_mut(remembered * update.len());
+                pass.run(&parameter[chunk], update, own);
+            }
+        };
+        threads::for_each_pair_of_blocks(update, BLOCK, memory, BLOCK * remembered, &each);
+    }
+
+    /// Runs the stages over one chunk.
+    fn run(&self, parameter: &[E], update: &mut [E], memory: &mut [E]) {
+        let len = update.len();
+        for (stage, state) in self.stages.iter().zip(self.states) {
+            if state.applies {
+                let own = state.buffers.start * len..state.buffers.end * len;
+                let own = State::new(&mut memory[own], state.buffers.len());
+                stage.transform.chunk(&state.at, own, parameter, update);
+            }
+        }
+    }
+}
+
+/// `out = factor x`.
+fn scaled<E: Real>(out: &mut [E], factor: E, x: &[E]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = factor * x;
+            }
+        },
+    );
+}
+
+/// `out = x - after (before u)`, where `x` is `out` if there is none.
+fn subtract<E: Real>(out: &mut [E], x: Option<&[E]>, before: E, after: E, u: &[E]) {
+    vectorised(
+        #[inline(always)]
+        || match x {
+            Some(x) => {
+                for ((out, &x), &u) in out.iter_mut().zip(x).zip(u) {
+                    *out = x - after * (before * u);
+                }
+            }
+            None => {
+                for (x, &u) in out.iter_mut().zip(u) {
+                    *x -= after * (before * u);
+                }
+            }
+        },
+    );
+}
