@@ -21,7 +21,7 @@ pub(crate) fn zero_if_finite<E: Real>(x: &[E]) -> f64 {
     const LANES: usize = 64;
     vectorised(
         #[inline(always)]
-        || lanes::<E, E, LANES>(x, E::ZERO, |sum, x| sum + x * E::ZERO, |a, b| a + b).to_f64(),
+        move || lanes::<E, E, LANES>(x, E::ZERO, |sum, x| sum + x * E::ZERO, |a, b| a + b).to_f64(),
     )
 }
 
@@ -30,7 +30,9 @@ pub(crate) fn norm<E: Real>(x: &[E]) -> f64 {
     const LANES: usize = 32;
     let squares = vectorised(
         #[inline(always)]
-        || lanes::<E, f64, LANES>(x, 0.0, |sum, x| sum + x.to_f64() * x.to_f64(), |a, b| a + b),
+        move || {
+            lanes::<E, f64, LANES>(x, 0.0, |sum, x| sum + x.to_f64() * x.to_f64(), |a, b| a + b)
+        },
     );
     // Below this the squares have lost digits.
     const SMALL: f64 = 1e-280;

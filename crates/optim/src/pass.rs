@@ -136,7 +136,7 @@ impl<'a, E: Real> Pass<'a, E> {
 fn scaled<E: Real>(out: &mut [E], factor: E, x: &[E]) {
     vectorised(
         #[inline(always)]
-        || {
+        move || {
             for (out, &x) in out.iter_mut().zip(x) {
                 *out = factor * x;
             }
@@ -148,7 +148,7 @@ fn scaled<E: Real>(out: &mut [E], factor: E, x: &[E]) {
 fn subtract<E: Real>(out: &mut [E], x: Option<&[E]>, before: E, after: E, u: &[E]) {
     vectorised(
         #[inline(always)]
-        || match x {
+        move || match x {
             Some(x) => {
                 for ((out, &x), &u) in out.iter_mut().zip(x).zip(u) {
                     *out = x - after * (before * u);

@@ -44,7 +44,7 @@ impl<E: Real> Transform<E> for ScaleByAdadelta {
         let epsilon = E::lit(self.epsilon);
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for ((u, s), a) in update.iter_mut().zip(square).zip(moved) {
                     *s = keep * *s + intake * *u * *u;
                     let d = (*a + epsilon).sqrt() / (*s + epsilon).sqrt() * *u;

@@ -50,7 +50,7 @@ impl<E: Real> Transform<E> for ScaleByAdagrad {
         let epsilon = E::lit(self.epsilon);
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for (u, s) in update.iter_mut().zip(sum) {
                     *s += *u * *u;
                     *u /= s.sqrt() + epsilon;

@@ -74,7 +74,7 @@ impl<E: Real> Transform<E> for ScaleByAdam {
         };
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
                     *m = keep1 * *m + intake1 * *u;
                     *v = keep2 * *v + intake2 * *u * *u;

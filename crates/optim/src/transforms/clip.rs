@@ -28,7 +28,7 @@ impl<E: Real> Transform<E> for ClipValue {
         let limit = E::lit(self.limit);
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for u in update {
                     // Comparisons, so that a NaN made earlier in the chain stays one.
                     if *u > limit {

@@ -35,7 +35,7 @@ impl<E: Real> Transform<E> for AddDecay {
         let rate = E::lit(self.rate);
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for (u, &x) in update.iter_mut().zip(parameter) {
                     *u += rate * x;
                 }
@@ -69,7 +69,7 @@ impl<E: Real> Transform<E> for AddSign {
         let rate = E::lit(self.rate);
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for (u, &x) in update.iter_mut().zip(parameter) {
                     let size = if x == E::ZERO { E::ZERO } else { rate };
                     *u += size.copysign(x);

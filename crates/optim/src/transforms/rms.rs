@@ -62,7 +62,7 @@ impl<E: Real> Transform<E> for ScaleByRms {
             let [square, mean] = state.split();
             vectorised(
                 #[inline(always)]
-                || {
+                move || {
                     for ((u, s), a) in update.iter_mut().zip(square).zip(mean) {
                         *s = keep * *s + intake * *u * *u;
                         *a = keep * *a + intake * *u;
@@ -76,7 +76,7 @@ impl<E: Real> Transform<E> for ScaleByRms {
             let [square] = state.split();
             vectorised(
                 #[inline(always)]
-                || {
+                move || {
                     for (u, s) in update.iter_mut().zip(square) {
                         *s = keep * *s + intake * *u * *u;
                         *u /= s.sqrt() + epsilon;

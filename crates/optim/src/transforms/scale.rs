@@ -78,7 +78,7 @@ pub(super) fn scale<E: Real>(update: &mut [E], at: &At) {
     let factor = E::lit(at.coefficients[0]);
     vectorised(
         #[inline(always)]
-        || {
+        move || {
             for u in update {
                 *u *= factor;
             }

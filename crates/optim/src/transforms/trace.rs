@@ -61,7 +61,7 @@ impl<E: Real> Transform<E> for Trace {
         let (decay, intake) = (E::lit(self.decay), E::lit(self.intake));
         vectorised(
             #[inline(always)]
-            || {
+            move || {
                 for (u, v) in update.iter_mut().zip(trace) {
                     *v = decay * *v + intake * *u;
                     *u = if self.nesterov { intake * *u + decay * *v } else { *v };
