@@ -64,7 +64,7 @@ impl<'a, E: Real> Pass<'a, E> {
             let block = k * BLOCK..k * BLOCK + target.len();
             pass.subtract_block(&source[block.clone()], old.map(|old| &old[block]), target, memory);
         };
-        threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, &each);
+        threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
     }
 
     fn subtract_block(
@@ -116,7 +116,7 @@ impl<'a, E: Real> Pass<'a, E> {
                 pass.run(&parameter[chunk], update, own);
             }
         };
-        threads::for_each_pair_of_blocks(update, BLOCK, memory, BLOCK * remembered, &each);
+        threads::for_each_pair_of_blocks(update, BLOCK, memory, BLOCK * remembered, each);
     }
 
     /// Runs the stages over one chunk.
