@@ -46,10 +46,9 @@ impl<E: Real> Transform<E> for ScaleByAdadelta {
             #[inline(always)]
             move || {
                 for ((u, s), a) in update.iter_mut().zip(square).zip(moved) {
-                    *s = keep * *s + intake * *u * *u;
-                    let d = (*a + epsilon).sqrt() / (*s + epsilon).sqrt() * *u;
-                    *a = keep * *a + intake * d * d;
-                    *u = d;
+                    let next_s = keep * *s + intake * *u * *u;
+                    let d = (*a + epsilon).sqrt() / (next_s + epsilon).sqrt() * *u;
+                    (*u, *s, *a) = (d, next_s, keep * *a + intake * d * d);
                 }
             },
         );

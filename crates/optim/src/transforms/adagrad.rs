@@ -52,8 +52,9 @@ impl<E: Real> Transform<E> for ScaleByAdagrad {
             #[inline(always)]
             move || {
                 for (u, s) in update.iter_mut().zip(sum) {
-                    *s += *u * *u;
-                    *u /= s.sqrt() + epsilon;
+                    let sum = *s + *u * *u;
+                    *u /= sum.sqrt() + epsilon;
+                    *s = sum;
                 }
             },
         );

@@ -76,9 +76,10 @@ impl<E: Real> Transform<E> for ScaleByAdam {
             #[inline(always)]
             move || {
                 for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
-                    *m = keep1 * *m + intake1 * *u;
-                    *v = keep2 * *v + intake2 * *u * *u;
-                    *u = correct1 * *m / ((correct2 * *v + inside).sqrt() + outside);
+                    let next_m = keep1 * *m + intake1 * *u;
+                    let next_v = keep2 * *v + intake2 * *u * *u;
+                    *u = correct1 * next_m / ((correct2 * next_v + inside).sqrt() + outside);
+                    (*m, *v) = (next_m, next_v);
                 }
             },
         );

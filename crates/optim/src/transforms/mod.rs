@@ -105,7 +105,9 @@ pub trait Transform<E: Real>: Debug + Send + Sync {
     /// Changes a chunk of the update of one parameter. `parameter` is the value before the step at
     /// the same elements.
     ///
-    /// Chunks may come in any order, on several threads.
+    /// Chunks may come in any order, on several threads. The buffers of `state` lie behind each other, a
+    /// power of two apart. Where a loop writes to one of them before it reads the same place of another,
+    /// processors take the two for one and wait: so read first, and then write.
     fn chunk(&self, at: &At, state: State<'_, E>, parameter: &[E], update: &mut [E]);
 }
 

@@ -64,11 +64,12 @@ impl<E: Real> Transform<E> for ScaleByRms {
                 #[inline(always)]
                 move || {
                     for ((u, s), a) in update.iter_mut().zip(square).zip(mean) {
-                        *s = keep * *s + intake * *u * *u;
-                        *a = keep * *a + intake * *u;
-                        let variance = *s - *a * *a;
+                        let next_s = keep * *s + intake * *u * *u;
+                        let next_a = keep * *a + intake * *u;
+                        let variance = next_s - next_a * next_a;
                         let variance = if variance < E::ZERO { E::ZERO } else { variance };
                         *u /= variance.sqrt() + epsilon;
+                        (*s, *a) = (next_s, next_a);
                     }
                 },
             );
@@ -78,8 +79,9 @@ impl<E: Real> Transform<E> for ScaleByRms {
                 #[inline(always)]
                 move || {
                     for (u, s) in update.iter_mut().zip(square) {
-                        *s = keep * *s + intake * *u * *u;
-                        *u /= s.sqrt() + epsilon;
+                        let next = keep * *s + intake * *u * *u;
+                        *u /= next.sqrt() + epsilon;
+                        *s = next;
                     }
                 },
             );

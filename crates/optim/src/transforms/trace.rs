@@ -59,12 +59,14 @@ impl<E: Real> Transform<E> for Trace {
     fn chunk(&self, _: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
         let [trace] = state.split();
         let (decay, intake) = (E::lit(self.decay), E::lit(self.intake));
+        let nesterov = self.nesterov;
         vectorised(
             #[inline(always)]
             move || {
                 for (u, v) in update.iter_mut().zip(trace) {
-                    *v = decay * *v + intake * *u;
-                    *u = if self.nesterov { intake * *u + decay * *v } else { *v };
+                    let next = decay * *v + intake * *u;
+                    *u = if nesterov { intake * *u + decay * next } else { next };
+                    *v = next;
                 }
             },
         );
