@@ -16,13 +16,12 @@ pub(crate) fn first_non_finite<E: Real>(x: &[E]) -> Option<usize> {
 
 /// 0 if all numbers are finite, and NaN otherwise.
 pub(crate) fn zero_if_finite<E: Real>(x: &[E]) -> f64 {
-    // `0 x` is 0, or NaN if `x` is not finite, and a sum with a NaN is NaN: no branch, so that the
-    // loop, which nearly always finds nothing, runs at the speed of memory.
-    const LANES: usize = 64;
-    vectorised(
+    // Without an early exit: the loop nearly always finds nothing, and so it runs in vectors.
+    let found = vectorised(
         #[inline(always)]
-        move || lanes::<E, E, LANES>(x, E::ZERO, |sum, x| sum + x * E::ZERO, |a, b| a + b).to_f64(),
-    )
+        move || x.iter().fold(false, |found, x| found | !x.is_finite()),
+    );
+    if found { f64::NAN } else { 0.0 }
 }
 
 /// The Euclidean norm, also where the squares overflow or vanish.
@@ -89,14 +88,15 @@ fn lanes<E: Real, A: Copy, const LANES: usize>(
     for (a, &x) in accumulators.iter_mut().zip(rest) {
         *a = add(*a, x);
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for k in 0..width {
-            accumulators[k] = join(accumulators[k], accumulators[k + width]);
+    // All indices are constants, so that the accumulators are in registers.
+    let mut rows = accumulators.chunks_exact(8);
+    let mut sums = [zero; 8];
+    for row in &mut rows {
+        for (sum, &a) in sums.iter_mut().zip(row) {
+            *sum = join(*sum, a);
         }
-        width /= 2;
     }
-    accumulators[0]
+    sums.into_iter().fold(zero, join)
 }
 
 #[cfg(test)]
