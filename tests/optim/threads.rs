@@ -6,7 +6,7 @@ use wengert::optim::*;
 use wengert::tape::{Tape, Tensor, with_threads};
 
 /// Sizes around the ends of chunks and blocks, and several blocks.
-const SIZES: [usize; 6] = [1, 1023, 1024, 16_385, 40_000, 150_001];
+const SIZES: [usize; 7] = [1, 256, 257, 2048, 32_769, 40_000, 150_001];
 
 /// Every transform, in an order that has norms at the beginning, in the middle and at the end.
 fn everything() -> Chain<f32> {
@@ -82,7 +82,7 @@ fn every_element_of_a_large_parameter_is_moved_like_the_only_one() {
     };
     let start: Vec<f32> = (0..100_003).map(|i| (i as f32 * 0.37).cos()).collect();
     let together = with_threads(2, || train(start.clone()));
-    for k in (0..start.len()).step_by(997).chain([1023, 1024, 16_383, 16_384, 100_002]) {
+    for k in (0..start.len()).step_by(997).chain([2047, 2048, 32_767, 32_768, 100_002]) {
         assert_eq!(train(vec![start[k]]), [together[k]], "element {k}");
     }
 }
@@ -91,7 +91,7 @@ fn every_element_of_a_large_parameter_is_moved_like_the_only_one() {
 fn a_number_that_is_not_finite_is_found_in_any_block() {
     let n = 300_000;
     with_threads(2, || {
-        for bad in [0, 65_536, 200_000, n - 1] {
+        for bad in [0, 131_072, 200_000, n - 1] {
             for measured in [false, true] {
                 let mut params = Params::<f32>::new();
                 let (x, y) = (params.insert("x", [1.0]), params.insert("y", vec![1.0; n]));

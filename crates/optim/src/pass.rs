@@ -74,7 +74,16 @@ impl<'a, E: Real> Pass<'a, E> {
         target: &mut [E],
         mut memory: &mut [E],
     ) {
-        let mut scratch = [E::ZERO; CHUNK];
+        // For a small parameter it takes longer to clear a whole chunk than to do the work.
+        const SMALL: usize = 256;
+        let (mut small, mut whole);
+        let scratch: &mut [E] = if target.len() <= SMALL {
+            small = [E::ZERO; SMALL];
+            &mut small
+        } else {
+            whole = [E::ZERO; CHUNK];
+            &mut whole
+        };
         let nothing_to_do = !self.states.iter().any(|state| state.applies);
         for (k, target) in target.chunks_mut(CHUNK).enumerate() {
             let chunk = k * CHUNK..k * CHUNK + target.len();
