@@ -1,11 +1,13 @@
 //! Loops over whole tensors, without a tape.
 
-use faer::linalg::matmul::matmul;
-use faer::mat::{MatMut, MatRef};
-use faer::{Accum, Par};
+mod product;
+mod small;
+mod transpose;
 
 use crate::shape::AxisSet;
 use crate::{Real, Shape};
+
+pub(crate) use product::{PIECE, product};
 
 /// A matrix in row-major order, or the transpose of one.
 #[derive(Clone, Copy, Debug)]
@@ -21,25 +23,23 @@ pub struct Matrix<'a, E> {
     pub transposed: bool,
 }
 
-impl<E: faer::traits::ComplexField> Matrix<'_, E> {
-    fn view(&self) -> MatRef<'_, E> {
-        match self.transposed {
-            false => MatRef::from_row_major_slice(self.data, self.rows, self.columns),
-            true => MatRef::from_column_major_slice(self.data, self.rows, self.columns),
-        }
+impl<E> Matrix<'_, E> {
+    /// The transpose, of the same elements in memory.
+    pub(crate) fn transpose(self) -> Self {
+        Matrix { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
 }
 
-/// `c = a b`, or `c += a b`.
-pub(crate) fn product<E: Real + faer::traits::ComplexField>(
-    c: &mut [E],
-    a: Matrix<'_, E>,
-    b: Matrix<'_, E>,
-    add: bool,
-) {
-    let out = MatMut::from_row_major_slice_mut(c, a.rows, b.columns);
-    let accumulate = if add { Accum::Add } else { Accum::Replace };
-    matmul(out, accumulate, a.view(), b.view(), E::ONE, Par::Seq);
+/// Runs a loop compiled for the best vector instructions of the processor; everything in it must be
+/// `#[inline(always)]`. It is told whether there is a fused multiply-add among them.
+#[inline(always)]
+pub(crate) fn vectorised<R>(f: impl FnOnce(bool) -> R) -> R {
+    let arch = pulp::Arch::new();
+    let fused = !matches!(arch, pulp::Arch::Scalar);
+    arch.dispatch(
+        #[inline(always)]
+        || f(fused),
+    )
 }
 
 /// Calls `f(element of the input, position in the output)` for each element of a tensor of the given
@@ -79,18 +79,29 @@ pub(crate) fn sum<E: Real>(x: &[E]) -> E {
         let half = (x.len() / 2).next_multiple_of(BLOCK);
         return sum(&x[..half]) + sum(&x[half..]);
     }
-    let mut lanes = [E::ZERO; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane += x;
-    }
-    let mut width = LANES / 2;
+    vectorised(
+        #[inline(always)]
+        |_| {
+            let mut lanes = [E::ZERO; LANES];
+            let chunks = x.chunks_exact(LANES);
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                    *lane += x;
+                }
+            }
+            for (lane, &x) in lanes.iter_mut().zip(rest) {
+                *lane += x;
+            }
+            fold_lanes(&mut lanes)
+        },
+    )
+}
+
+/// The sum of the lanes, a power of two, pairwise.
+#[inline(always)]
+pub(crate) fn fold_lanes<E: Real>(lanes: &mut [E]) -> E {
+    let mut width = lanes.len() / 2;
     while width > 0 {
         for k in 0..width {
             let upper = lanes[k + width];
@@ -115,9 +126,14 @@ pub(crate) fn sum_rows<E: Real>(x: &[E], out: &mut [E]) {
         return;
     }
     out.fill(E::ZERO);
-    for row in x.chunks_exact(width) {
-        out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
-    }
+    vectorised(
+        #[inline(always)]
+        |_| {
+            for row in x.chunks_exact(width) {
+                out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
+            }
+        },
+    );
 }
 
 /// Fills `out`, of the given shape, with elements of `data` read by stride.

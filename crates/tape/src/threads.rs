@@ -38,6 +38,17 @@ pub fn available() -> usize {
     if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 }
 }
 
+/// Runs both, on two threads if there are.
+#[doc(hidden)]
+pub fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    if available() == 1 {
+        a();
+        b();
+    } else {
+        rayon::join(a, b);
+    }
+}
+
 /// Calls `f(k, block)` for each block of `length` elements of `data`, the last of which may be shorter,
 /// on all threads.
 ///

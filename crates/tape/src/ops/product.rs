@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
-use crate::kernels::Matrix;
+use crate::kernels::{Matrix, PIECE};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
@@ -122,16 +122,33 @@ fn products<E: Real>(
         return;
     }
     let strides = batches.each_ref().map(|batch| batch.strides_within(&whole));
+    let (a, b) = (a.as_slice(), b.as_slice());
+    let multiply = |k: usize, out: &mut [E], add: bool| {
+        let [at_a, at_b] = [0, 1].map(|i| position(k, &whole, &strides[i]));
+        let a = &a[at_a * rows * inner..][..rows * inner];
+        let b = &b[at_b * inner * columns..][..inner * columns];
+        let a = Matrix { data: a, rows, columns: inner, transposed: transpose_a };
+        let b = Matrix { data: b, rows: inner, columns, transposed: transpose_b };
+        E::matmul(out, a, b, add);
+    };
+    if batches[2].elements() == whole.elements() {
+        // Each product has a matrix of its own, so threads may share them. Where one is worth several
+        // pieces, it is cut itself, and must be called on this thread: it may need scratch memory.
+        let (size, work) = (rows * columns, rows * inner * columns);
+        let per_block = if work < 2 * PIECE { (PIECE / work).max(1) } else { whole.elements() };
+        crate::threads::for_each_block(out, per_block * size, |block, out| {
+            for (k, out) in out.chunks_exact_mut(size).enumerate() {
+                multiply(block * per_block + k, out, target.add);
+            }
+        });
+        return;
+    }
     // The first product that goes to a matrix replaces what is there, unless that is a sum already.
     let mut written: SmallVec<[bool; 64]> = smallvec![target.add; batches[2].elements()];
     for k in 0..whole.elements() {
-        let [at_a, at_b, at] = strides.each_ref().map(|strides| position(k, &whole, strides));
-        let a = &a.as_slice()[at_a * rows * inner..][..rows * inner];
-        let b = &b.as_slice()[at_b * inner * columns..][..inner * columns];
-        let a = Matrix { data: a, rows, columns: inner, transposed: transpose_a };
-        let b = Matrix { data: b, rows: inner, columns, transposed: transpose_b };
+        let at = position(k, &whole, &strides[2]);
         let add = std::mem::replace(&mut written[at], true);
-        E::matmul(&mut out[at * rows * columns..][..rows * columns], a, b, add);
+        multiply(k, &mut out[at * rows * columns..][..rows * columns], add);
     }
 }
 

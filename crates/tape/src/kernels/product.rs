@@ -1,0 +1,274 @@
+//! Products of two matrices.
+//!
+//! Four ways, chosen by the shape alone, never by the number of threads, so that the bits are always the
+//! same: small products by a loop of our own, products with much work cut into pieces that threads may
+//! share, a left operand that lies badly in memory copied first, and all else by one call of `faer`.
+
+use std::sync::Arc;
+
+use faer::linalg::matmul::matmul;
+use faer::mat::{MatMut, MatRef};
+use faer::traits::ComplexField;
+use faer::{Accum, Par};
+
+use super::{Matrix, small, transpose};
+use crate::{Real, recycle, threads};
+
+/// Up to this many multiplications our own loop is faster than a call of `faer`.
+const SMALL: usize = 16 * 1024;
+/// How many multiplications are worth a piece of their own, and so a thread.
+pub(crate) const PIECE: usize = 1 << 21;
+/// Into how many pieces a product is cut at most.
+const PIECES: usize = 32;
+/// How many rows of a copy are made at a time.
+const COPIED_ROWS: usize = 128;
+/// The widest result that the blocks of `faer` suit.
+const WIDEST: usize = 512;
+
+impl<'a, E: ComplexField> Matrix<'a, E> {
+    fn view(&self) -> MatRef<'a, E> {
+        match self.transposed {
+            false => MatRef::from_row_major_slice(self.data, self.rows, self.columns),
+            true => MatRef::from_column_major_slice(self.data, self.rows, self.columns),
+        }
+    }
+}
+
+/// `c = a b`, or `c += a b`.
+///
+/// # Panics
+/// If a slice has not the length of its shape.
+pub(crate) fn product<E: Real + ComplexField>(
+    c: &mut [E],
+    a: Matrix<'_, E>,
+    b: Matrix<'_, E>,
+    add: bool,
+) {
+    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
+    assert_eq!(inner, b.rows, "the inner lengths of a product");
+    assert_eq!(c.len(), rows * columns, "the length of a product");
+    assert_eq!(a.data.len(), rows * inner, "the length of the left operand");
+    assert_eq!(b.data.len(), inner * columns, "the length of the right operand");
+    if c.is_empty() {
+        return;
+    }
+    if inner == 0 {
+        if !add {
+            c.fill(E::ZERO);
+        }
+        return;
+    }
+    if rows * inner * columns <= SMALL {
+        return small::product(c, a, b, add);
+    }
+    if !is_badly_strided::<E>(a, columns) {
+        return cut_and_multiply(c, a, b, add);
+    }
+    let mut copy = recycle::take(a.data.len());
+    let slots = Arc::get_mut(&mut copy).expect("a buffer from the pool has one owner");
+    threads::for_each_block(slots, COPIED_ROWS * inner, |k, block| {
+        transpose::columns_as_rows(a.data, inner, rows, k * COPIED_ROWS, block);
+    });
+    cut_and_multiply(c, Matrix { data: &copy, transposed: false, ..a }, b, add);
+    recycle::give(copy);
+}
+
+/// Whether the columns of `a` are to be copied into rows before the product. A product reads four rows
+/// at a time; if the elements of a row are a multiple of 2 KiB apart, and many, they displace each
+/// other from the cache before the next four rows, in the same cache lines, are read.
+///
+/// No product of less work than two pieces is of this kind, so those need no scratch memory.
+fn is_badly_strided<E: Real>(a: Matrix<'_, E>, columns: usize) -> bool {
+    let stride = a.rows * size_of::<E>();
+    a.transposed && stride.is_multiple_of(2048) && a.columns >= 256 && columns >= 64
+}
+
+fn cut_and_multiply<E: Real + ComplexField>(
+    c: &mut [E],
+    a: Matrix<'_, E>,
+    b: Matrix<'_, E>,
+    add: bool,
+) {
+    let (rows, columns) = (a.rows, b.columns);
+    let pieces = (rows * a.columns * columns / PIECE).clamp(1, PIECES);
+    // The longer side is cut. The pieces begin at multiples of what the library works on at a time.
+    let (piece_rows, piece_columns) = match rows >= columns {
+        true => (rows.div_ceil(pieces).next_multiple_of(16), columns),
+        false => (rows, columns.div_ceil(pieces).next_multiple_of(32)),
+    };
+    let out = MatMut::from_row_major_slice_mut(c, rows, columns);
+    let accumulate = if add { Accum::Add } else { Accum::Replace };
+    let piece = (piece_rows, piece_columns.min(WIDEST));
+    multiply(out, accumulate, a.view(), b.view(), piece);
+}
+
+/// The product in pieces of at most so many rows and columns.
+fn multiply<E: Real + ComplexField>(
+    c: MatMut<'_, E>,
+    accumulate: Accum,
+    a: MatRef<'_, E>,
+    b: MatRef<'_, E>,
+    piece: (usize, usize),
+) {
+    let (rows, columns) = piece;
+    if c.nrows() > rows {
+        let half = c.nrows().div_ceil(rows) / 2 * rows;
+        let (c, lower_c) = c.split_at_row_mut(half);
+        let (a, lower_a) = a.split_at_row(half);
+        threads::join(
+            || multiply(c, accumulate, a, b, piece),
+            || multiply(lower_c, accumulate, lower_a, b, piece),
+        );
+    } else if c.ncols() > columns {
+        let half = c.ncols().div_ceil(columns) / 2 * columns;
+        let (c, right_c) = c.split_at_col_mut(half);
+        let (b, right_b) = b.split_at_col(half);
+        threads::join(
+            || multiply(c, accumulate, a, b, piece),
+            || multiply(right_c, accumulate, a, right_b, piece),
+        );
+    } else {
+        matmul(c, accumulate, a, b, E::ONE, Par::Seq);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Tape, with_threads};
+
+    fn numbers<E: Real>(n: usize, seed: f64) -> Vec<E> {
+        (0..n).map(|i| E::lit((1.7 * i as f64 + seed).sin())).collect()
+    }
+
+    fn at<E: Real>(m: Matrix<'_, E>, row: usize, column: usize) -> f64 {
+        let position = match m.transposed {
+            false => row * m.columns + column,
+            true => column * m.rows + row,
+        };
+        m.data[position].to_f64()
+    }
+
+    /// Every way to multiply, with sides that are and are not multiples of what is worked on at a time.
+    const SHAPES: [(usize, usize, usize); 22] = [
+        (1, 1, 1),
+        (1, 37, 1),
+        (1, 5000, 1),
+        (5, 3, 1),
+        (1, 3, 5),
+        (7, 1, 9),
+        (4, 64, 16),
+        (6, 65, 17),
+        (3, 130, 33),
+        (33, 13, 10),
+        (32, 32, 17),
+        (41, 40, 39),
+        (1, 300, 200),
+        (200, 300, 1),
+        (200, 1, 300),
+        (16, 25, 1100),
+        (130, 128, 512),
+        (700, 90, 70),
+        (70, 90, 700),
+        (512, 257, 65),
+        (512, 300, 100),
+        (1024, 260, 64),
+    ];
+
+    fn compare<E: Real + ComplexField>(tolerance: f64) {
+        let _tape = Tape::<E>::default();
+        for (rows, inner, columns) in SHAPES {
+            let (x, y) = (numbers::<E>(rows * inner, 0.3), numbers::<E>(inner * columns, 0.8));
+            for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+                let a = Matrix { data: &x, rows, columns: inner, transposed: ta };
+                let b = Matrix { data: &y, rows: inner, columns, transposed: tb };
+                // What is there before must not be read, unless it is to be added to.
+                let mut once = vec![E::lit(f64::NAN); rows * columns];
+                product(&mut once, a, b, false);
+                let mut added = numbers::<E>(rows * columns, 0.1);
+                let before = added.clone();
+                product(&mut added, a, b, true);
+                let step = (rows * columns / 500).max(1);
+                for k in (0..rows * columns).step_by(step) {
+                    let (i, j) = (k / columns, k % columns);
+                    let expected: f64 = (0..inner).map(|p| at(a, i, p) * at(b, p, j)).sum();
+                    let bound = tolerance * inner as f64;
+                    let name = format!("{rows}x{inner}x{columns} {ta} {tb} at {i}, {j}");
+                    assert!((once[k].to_f64() - expected).abs() <= bound, "{name}");
+                    let expected = expected + before[k].to_f64();
+                    assert!((added[k].to_f64() - expected).abs() <= bound, "{name}, added");
+                }
+                assert!(once.iter().all(|x| x.is_finite()));
+            }
+        }
+    }
+
+    #[test]
+    fn all_ways_are_the_sum_of_products() {
+        compare::<f64>(1e-15);
+        compare::<f32>(1e-6);
+    }
+
+    fn bits<E: Real + ComplexField>(threads: usize) -> Vec<u64> {
+        with_threads(threads, || {
+            let _tape = Tape::<E>::default();
+            let mut all = Vec::new();
+            for (rows, inner, columns) in SHAPES {
+                let (x, y) = (numbers::<E>(rows * inner, 0.3), numbers::<E>(inner * columns, 0.8));
+                for transposed in [false, true] {
+                    let a = Matrix { data: &x, rows, columns: inner, transposed };
+                    let b = Matrix { data: &y, rows: inner, columns, transposed };
+                    let mut c = numbers::<E>(rows * columns, 0.1);
+                    product(&mut c, a, b, true);
+                    all.extend(c.iter().map(|c| c.bits()));
+                }
+            }
+            all
+        })
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let (single, double) = (bits::<f32>(1), bits::<f64>(1));
+        for threads in [2, 3] {
+            assert!(bits::<f32>(threads) == single && bits::<f64>(threads) == double);
+        }
+    }
+
+    #[test]
+    fn zero_times_infinity_is_not_skipped() {
+        for (rows, inner, columns) in SHAPES {
+            for special in [f64::INFINITY, f64::NAN] {
+                let x = vec![0.0; rows * inner];
+                let mut y = vec![1.0; inner * columns];
+                y[inner / 2 * columns + columns / 2] = special;
+                let a = Matrix { data: &x, rows, columns: inner, transposed: false };
+                let b = Matrix { data: &y, rows: inner, columns, transposed: false };
+                let mut c = vec![1.0; rows * columns];
+                product(&mut c, a, b, false);
+                for (k, c) in c.iter().enumerate() {
+                    assert!(if k % columns == columns / 2 { c.is_nan() } else { *c == 0.0 });
+                }
+                let (a, b) = (b.transpose(), a.transpose());
+                let mut c = vec![1.0; rows * columns];
+                product(&mut c, a, b, false);
+                for (k, c) in c.iter().enumerate() {
+                    assert!(if k / rows == columns / 2 { c.is_nan() } else { *c == 0.0 });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_terms_are_zero_and_no_elements_are_nothing() {
+        let nothing = |rows, columns| Matrix::<f64> { data: &[], rows, columns, transposed: false };
+        let mut c = [7.0; 6];
+        product(&mut c, nothing(2, 0), nothing(0, 3), true);
+        assert_eq!(c, [7.0; 6]);
+        product(&mut c, nothing(2, 0), nothing(0, 3), false);
+        assert_eq!(c, [0.0; 6]);
+        let b = Matrix { data: &[1.0; 6], rows: 2, columns: 3, transposed: false };
+        product(&mut [], nothing(0, 2), b, false);
+        product(&mut [], b.transpose(), nothing(2, 0), false);
+    }
+}
