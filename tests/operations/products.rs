@@ -85,3 +85,54 @@ fn large_products_and_their_gradients() {
         assert_relative_eq!(f64::from(*p), q, epsilon = 1e-4);
     }
 }
+
+/// Batches of all kinds, in sizes for every way to multiply: forward, in the kernel of `backward`, into a
+/// sum that has begun, and in the composite.
+#[test]
+fn batches_on_threads_agree_with_the_composite() {
+    use wengert::tape::with_threads;
+
+    let cases: &[(&[usize], &[usize])] = &[
+        (&[1, 3, 2], &[1, 2, 4]),
+        (&[3, 0, 2], &[3, 2, 4]),
+        (&[0, 3, 2], &[0, 2, 4]),
+        (&[3, 4, 0], &[3, 0, 4]),
+        (&[40, 7, 5], &[40, 5, 3]),
+        (&[5, 65, 130], &[5, 130, 33]),
+        (&[7, 64, 96], &[7, 96, 130]),
+        (&[30, 64, 32], &[30, 32, 65]),
+        (&[2, 160, 300], &[2, 300, 130]),
+        (&[5, 2, 20, 33], &[2, 33, 17]),
+        (&[40, 33], &[3, 33, 50]),
+    ];
+    for &(s, t) in cases {
+        let (a, b) = (numbers(s, -1.0, 1.0), numbers(t, -1.0, 1.0));
+        let results = || {
+            let tape = Tape::new();
+            let (x, y) = (tape.tensor(&a), tape.tensor(&b));
+            let product = x.matmul(y);
+            // Each operand has another use, so the products are added to a sum or begin one.
+            let loss = (product * product).sum() + x.square().sum() + (0.5 * y).sum();
+            let g = loss.backward().unwrap();
+            let recorded = loss.grad_recorded(&[x, y]).unwrap();
+            let recorded = [recorded[0].unwrap().value(), recorded[1].unwrap().value()];
+            (product.value(), [g.wrt(x), g.wrt(y)], recorded)
+        };
+        let (value, fast, composite) = with_threads(1, results);
+        assert_relative_eq!(value.as_slice(), naive(&a, &b).as_slice(), epsilon = 1e-12);
+        for (fast, composite) in fast.iter().zip(&composite) {
+            assert_eq!(fast.shape(), composite.shape());
+            assert_relative_eq!(
+                fast.as_slice(),
+                composite.as_slice(),
+                epsilon = 1e-10,
+                max_relative = 1e-10
+            );
+        }
+        for threads in [2, 3] {
+            assert!(
+                with_threads(threads, results) == (value.clone(), fast.clone(), composite.clone())
+            );
+        }
+    }
+}

@@ -14,7 +14,7 @@ use faer::{Accum, Par};
 use super::{Matrix, small, transpose};
 use crate::{Real, recycle, threads};
 
-/// Up to this many multiplications our own loop is faster than a call of `faer`.
+/// Up to this many multiplications our own loop takes the product.
 const SMALL: usize = 16 * 1024;
 /// How many multiplications are worth a piece of their own, and so a thread.
 pub(crate) const PIECE: usize = 1 << 21;
