@@ -1,8 +1,6 @@
 //! Loops over whole tensors, without a tape.
 
 mod product;
-mod small;
-mod transpose;
 
 use crate::shape::AxisSet;
 use crate::{Real, Shape};
@@ -23,6 +21,7 @@ pub struct Matrix<'a, E> {
     pub transposed: bool,
 }
 
+#[cfg(test)]
 impl<E> Matrix<'_, E> {
     /// The transpose, of the same elements in memory.
     pub(crate) fn transpose(self) -> Self {

@@ -1,27 +1,22 @@
 //! Products of two matrices.
 //!
-//! Four ways, chosen by the shape alone, never by the number of threads, so that the bits are always the
-//! same: small products by a loop of our own, products with much work cut into pieces that threads may
-//! share, a left operand that lies badly in memory copied first, and all else by one call of `faer`.
-
-use std::sync::Arc;
+//! Products with much work are cut into pieces that threads may share. The cut depends on the shape
+//! alone, never on the number of threads, so the bits are always the same.
 
 use faer::linalg::matmul::matmul;
 use faer::mat::{MatMut, MatRef};
 use faer::traits::ComplexField;
 use faer::{Accum, Par};
 
-use super::{Matrix, small, transpose};
-use crate::{Real, recycle, threads};
+use super::Matrix;
+use crate::{Real, threads};
 
-/// Up to this many multiplications our own loop takes the product.
-const SMALL: usize = 16 * 1024;
 /// How many multiplications are worth a piece of their own, and so a thread.
 pub(crate) const PIECE: usize = 1 << 21;
 /// Into how many pieces a product is cut at most.
-const PIECES: usize = 32;
-/// How many rows of a copy are made at a time.
-const COPIED_ROWS: usize = 128;
+const PIECES: usize = 8;
+/// The fewest rows, or columns, of a piece: `faer` rearranges the other operand for each.
+const THINNEST: usize = 64;
 /// The widest result that the blocks of `faer` suit.
 const WIDEST: usize = 512;
 
@@ -58,29 +53,10 @@ pub(crate) fn product<E: Real + ComplexField>(
         }
         return;
     }
-    if rows * inner * columns <= SMALL {
-        return small::product(c, a, b, add);
-    }
-    if !is_badly_strided::<E>(a, columns) {
-        return cut_and_multiply(c, a, b, add);
-    }
-    let mut copy = recycle::take(a.data.len());
-    let slots = Arc::get_mut(&mut copy).expect("a buffer from the pool has one owner");
-    threads::for_each_block(slots, COPIED_ROWS * inner, |k, block| {
-        transpose::columns_as_rows(a.data, inner, rows, k * COPIED_ROWS, block);
-    });
-    cut_and_multiply(c, Matrix { data: &copy, transposed: false, ..a }, b, add);
-    recycle::give(copy);
-}
-
-/// Whether the columns of `a` are to be copied into rows before the product. A product reads four rows
-/// at a time; if the elements of a row are a multiple of 2 KiB apart, and many, they displace each
-/// other from the cache before the next four rows, in the same cache lines, are read.
-///
-/// No product of less work than two pieces is of this kind, so those need no scratch memory.
-fn is_badly_strided<E: Real>(a: Matrix<'_, E>, columns: usize) -> bool {
-    let stride = a.rows * size_of::<E>();
-    a.transposed && stride.is_multiple_of(2048) && a.columns >= 256 && columns >= 64
+    // A vector lies in memory like its transpose; the library has its loops for the one without.
+    let plain = |m: Matrix<'_, E>| m.transposed && m.rows != 1 && m.columns != 1;
+    let (a, b) = (Matrix { transposed: plain(a), ..a }, Matrix { transposed: plain(b), ..b });
+    cut_and_multiply(c, a, b, add);
 }
 
 fn cut_and_multiply<E: Real + ComplexField>(
@@ -91,11 +67,12 @@ fn cut_and_multiply<E: Real + ComplexField>(
 ) {
     let (rows, columns) = (a.rows, b.columns);
     let pieces = (rows * a.columns * columns / PIECE).clamp(1, PIECES);
-    // The longer side is cut. The pieces begin at multiples of what the library works on at a time.
-    let (piece_rows, piece_columns) = match rows >= columns {
-        true => (rows.div_ceil(pieces).next_multiple_of(16), columns),
-        false => (rows, columns.div_ceil(pieces).next_multiple_of(32)),
-    };
+    // The longer side is cut; but a right operand that is transposed takes long to rearrange, so it is
+    // not done again for pieces of rows. Pieces begin at multiples of what the library works on.
+    let by_rows = rows >= columns && !(b.transposed && columns >= 2 * THINNEST);
+    let length = if by_rows { rows } else { columns };
+    let length = length.div_ceil(pieces).max(THINNEST).next_multiple_of(32);
+    let (piece_rows, piece_columns) = if by_rows { (length, columns) } else { (rows, length) };
     let out = MatMut::from_row_major_slice_mut(c, rows, columns);
     let accumulate = if add { Accum::Add } else { Accum::Replace };
     let piece = (piece_rows, piece_columns.min(WIDEST));

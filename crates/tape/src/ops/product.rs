@@ -133,7 +133,7 @@ fn products<E: Real>(
     };
     if batches[2].elements() == whole.elements() {
         // Each product has a matrix of its own, so threads may share them. Where one is worth several
-        // pieces, it is cut itself, and must be called on this thread: it may need scratch memory.
+        // pieces, it is cut itself.
         let (size, work) = (rows * columns, rows * inner * columns);
         let per_block = if work < 2 * PIECE { (PIECE / work).max(1) } else { whole.elements() };
         crate::threads::for_each_block(out, per_block * size, |block, out| {
