@@ -9,13 +9,24 @@ use crate::floor::math::vectorised;
 pub(crate) fn print() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!(
-        "machine: {cores} cores, {:?}; one core: {:.0} GFLOP/s (f32, multiply-add), copy {:.0} GB/s \
+        "machine: {cores} cores, {}; one core: {:.0} GFLOP/s (f32, multiply-add), copy {:.0} GB/s \
          in the cache (16 KiB), {:.1} GB/s in memory (256 MiB)",
-        pulp::Arch::new(),
+        vectors(),
         multiply_add(),
         copy(16 << 10),
         copy(256 << 20)
     );
+}
+
+/// The vector unit that was found.
+fn vectors() -> String {
+    let arch = format!("{:?}", pulp::Arch::new());
+    match arch.split('(').next() {
+        Some("V4") => "AVX-512".to_owned(),
+        Some("V3") => "AVX2".to_owned(),
+        Some(other) => other.to_owned(),
+        None => arch,
+    }
 }
 
 /// The most memory that the process has had, in bytes; 0 where the system does not say.

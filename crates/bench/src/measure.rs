@@ -29,7 +29,7 @@ pub(crate) struct Checked {
 /// Times a workload; `rule` makes the floor's time of what the floor's side has taken.
 pub(crate) fn measure(
     settings: &Settings,
-    checked: Checked,
+    checked: &Checked,
     mut engine: impl FnMut() -> f64,
     mut floor: impl FnMut() -> f64,
     rule: impl Fn(f64) -> f64,

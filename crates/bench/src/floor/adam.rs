@@ -18,7 +18,6 @@ impl Adam {
     }
 
     /// One update of a piece of a parameter; its gradient is cleared if `CLEAR`.
-    #[inline(always)]
     pub(crate) fn update<const CLEAR: bool>(
         self,
         x: &mut [f32],
@@ -26,14 +25,19 @@ impl Adam {
         m: &mut [f32],
         v: &mut [f32],
     ) {
-        for (((x, g), m), v) in x.iter_mut().zip(g).zip(m).zip(v) {
-            *m = 0.9_f32.mul_add(*m, 0.1 * *g);
-            *v = 0.999_f32.mul_add(*v, 0.001 * *g * *g);
-            *x -= self.rate * *m / ((self.root * *v).sqrt() + 1e-8);
-            if CLEAR {
-                *g = 0.0;
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (((x, g), m), v) in x.iter_mut().zip(g).zip(m).zip(v) {
+                    *m = 0.9_f32.mul_add(*m, 0.1 * *g);
+                    *v = 0.999_f32.mul_add(*v, 0.001 * *g * *g);
+                    *x -= self.rate * *m / ((self.root * *v).sqrt() + 1e-8);
+                    if CLEAR {
+                        *g = 0.0;
+                    }
+                }
+            },
+        );
     }
 }
 
@@ -55,10 +59,8 @@ impl Parameter {
     pub(crate) fn update<const CLEAR: bool>(&mut self, adam: Adam, threads: usize) {
         let Parameter { value: x, gradient: g, mean: m, square: v } = self;
         if threads == 1 || x.len() < 1 << 14 {
-            return vectorised(
-                #[inline(always)]
-                || adam.update::<CLEAR>(x, g, m, v),
-            );
+            adam.update::<CLEAR>(x, g, m, v);
+            return;
         }
         let half = (x.len() / 2).next_multiple_of(16);
         let (x0, x1) = x.split_at_mut(half);
@@ -66,18 +68,8 @@ impl Parameter {
         let (m0, m1) = m.split_at_mut(half);
         let (v0, v1) = v.split_at_mut(half);
         rayon::join(
-            || {
-                vectorised(
-                    #[inline(always)]
-                    || adam.update::<CLEAR>(x0, g0, m0, v0),
-                )
-            },
-            || {
-                vectorised(
-                    #[inline(always)]
-                    || adam.update::<CLEAR>(x1, g1, m1, v1),
-                )
-            },
+            || adam.update::<CLEAR>(x0, g0, m0, v0),
+            || adam.update::<CLEAR>(x1, g1, m1, v1),
         );
     }
 }

@@ -19,10 +19,10 @@ pub(crate) fn exp32(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     let t = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = t - ROUND;
-    let r = n.mul_add(-0.693_359_375, x);
+    let r = n.mul_add(-355.0 / 512.0, x);
     let r = n.mul_add(2.121_944_4e-4, r);
     let mut p = 1.987_569_1e-4_f32;
-    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+    for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = p.mul_add(r, c);
     }
     let e = p.mul_add(r * r, r + 1.0);
@@ -46,13 +46,13 @@ pub(crate) fn ln32(x: f32) -> f32 {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ] {
         p = p.mul_add(f, c);
     }
     let (n, square) = (n as f32, f * f);
     let tail = n.mul_add(-2.121_944_4e-4, p * f * square);
-    n.mul_add(0.693_359_375, f + square.mul_add(-0.5, tail))
+    n.mul_add(355.0 / 512.0, f + square.mul_add(-0.5, tail))
 }
 
 /// `e^x` to about 1e-15, as [`exp32`], with the series of the exponential up to the power 12.

@@ -5,7 +5,7 @@
 use wengert::prelude::*;
 use wengert::tape::Indices;
 
-use super::training::{Floor, Training};
+use super::training::{ALL_LOSSES, Floor, Training};
 use crate::counting;
 use crate::formulas::{data, labels, weight};
 use crate::measure::Settings;
@@ -87,7 +87,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         optimizer: Momentum::new(1e-2).into(),
         loss,
         start,
-        compared: 11,
+        tolerances: ALL_LOSSES,
         batch: 1,
         hand_counted: None,
     };

@@ -75,5 +75,5 @@ pub(crate) fn run(settings: &Settings) -> Report {
         hand_counted: None,
     };
     let checked = Checked { workload: "T7", losses_ok: ok, memory, batch: 1 };
-    measure(settings, checked, || step.run(|_, _| {}), || floor.step(), |us| us)
+    measure(settings, &checked, || step.run(|_, _| {}), || floor.step(), |us| us)
 }

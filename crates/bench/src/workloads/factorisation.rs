@@ -5,7 +5,7 @@ mod floor;
 
 use wengert::prelude::*;
 
-use super::training::{Floor, Training};
+use super::training::{ALL_LOSSES, Floor, Training};
 use crate::counting;
 use crate::formulas::{labels, ratings, weight};
 use crate::measure::Settings;
@@ -34,7 +34,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         optimizer: Adam::new(1e-2).into(),
         loss,
         start,
-        compared: 11,
+        tolerances: ALL_LOSSES,
         batch: 1,
         hand_counted: None,
     };

@@ -79,7 +79,7 @@ impl<F: Fn(&[Var]) -> Var> Scalars<F> {
             hand_counted: None,
         };
         let checked = Checked { workload, losses_ok, memory, batch: 1 };
-        measure(settings, checked, || engine(&mut gradient).0, floor, |us| rule(us, nodes))
+        measure(settings, &checked, || engine(&mut gradient).0, floor, |us| rule(us, nodes))
     }
 }
 
@@ -142,6 +142,6 @@ impl<F: Fn(TensorVar) -> TensorVar> Tensors<F> {
             hand_counted: None,
         };
         let checked = Checked { workload, losses_ok: ok, memory, batch: 1 };
-        measure(settings, checked, || engine(&mut |_, _| {}), || floor(&mut gradient), |us| us)
+        measure(settings, &checked, || engine(&mut |_, _| {}), || floor(&mut gradient), |us| us)
     }
 }

@@ -38,8 +38,8 @@ fn solve<T: Elementary>(p: &[T]) -> T {
         let k2 = slope(parameters, (x + half * k1.0, y + half * k1.1));
         let k3 = slope(parameters, (x + half * k2.0, y + half * k2.1));
         let k4 = slope(parameters, (x + whole * k3.0, y + whole * k3.1));
-        x = x + sixth * (k1.0 + two * k2.0 + two * k3.0 + k4.0);
-        y = y + sixth * (k1.1 + two * k2.1 + two * k3.1 + k4.1);
+        x += sixth * (k1.0 + two * k2.0 + two * k3.0 + k4.0);
+        y += sixth * (k1.1 + two * k2.1 + two * k3.1 + k4.1);
     }
     x + y
 }

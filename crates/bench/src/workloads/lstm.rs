@@ -2,7 +2,7 @@
 
 use wengert::prelude::*;
 
-use super::training::{Floor, Training};
+use super::training::{ALL_LOSSES, Floor, Training};
 use crate::counting;
 use crate::formulas::{labels_in_order, weight};
 use crate::measure::Settings;
@@ -62,7 +62,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         optimizer: Adam::new(1e-3).into(),
         loss,
         start,
-        compared: 11,
+        tolerances: ALL_LOSSES,
         batch: 1,
         hand_counted: None,
     };

@@ -5,7 +5,7 @@ mod floor;
 
 use wengert::prelude::*;
 
-use super::training::{Floor, Training};
+use super::training::{ALL_LOSSES, Floor, Training};
 use crate::counting;
 use crate::formulas::{data, targets, weight};
 use crate::measure::Settings;
@@ -30,7 +30,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         optimizer: Adam::new(1e-3).into(),
         loss,
         start,
-        compared: 11,
+        tolerances: ALL_LOSSES,
         batch: 200,
         hand_counted: None,
     };

@@ -50,62 +50,61 @@ impl Model {
 
     pub(super) fn step(&mut self) -> f64 {
         self.steps += 1;
-        let adam = Adam::new(1e-3, self.steps);
-        vectorised(
+        let (loss, mut gradient) = vectorised(
             #[inline(always)]
-            || {
-                let (loss, mut gradient) = self.gradient();
-                adam.update::<false>(
-                    self.value.as_flattened_mut(),
-                    gradient.as_flattened_mut(),
-                    self.mean.as_flattened_mut(),
-                    self.square.as_flattened_mut(),
-                );
-                loss
-            },
-        )
+            || self.gradient(),
+        );
+        Adam::new(1e-3, self.steps).update::<false>(
+            self.value.as_flattened_mut(),
+            gradient.as_flattened_mut(),
+            self.mean.as_flattened_mut(),
+            self.square.as_flattened_mut(),
+        );
+        loss
     }
 
     #[inline(always)]
     fn gradient(&self) -> (f64, Numbers) {
         let value = &self.value;
-        let mut hidden = [[0.0_f32; LANES]; ROWS];
-        let mut slope = [0.0_f32; ROWS];
+        let mut hidden = [[0.0; LANES]; ROWS];
+        let mut slopes = [0.0; ROWS];
         let mut loss = 0.0;
         for r in 0..ROWS {
             let mut h = value[B1];
-            for k in 0..INPUTS {
-                for l in 0..LANES {
-                    h[l] = self.x[r][k].mul_add(value[k][l], h[l]);
-                }
+            for (x, w) in self.x[r].iter().zip(value) {
+                add_scaled(*x, w, &mut h);
             }
+            hidden[r] = h.map(|h| h.max(0.0));
             let mut products = [0.0; LANES];
             for l in 0..LANES {
-                h[l] = h[l].max(0.0);
-                products[l] = h[l] * value[W2][l];
+                products[l] = hidden[r][l] * value[W2][l];
             }
-            hidden[r] = h;
             let error = sum(products) + value[B2][0] - self.y[r];
             loss += error * error;
-            slope[r] = error * (2.0 / ROWS as f32);
+            slopes[r] = error * (2.0 / ROWS as f32);
         }
-        let mut gradient = [[0.0_f32; LANES]; INPUTS + 3];
+        let mut gradient = [[0.0; LANES]; INPUTS + 3];
         for r in 0..ROWS {
             let mut g = [0.0; LANES];
             for l in 0..LANES {
-                let flows = hidden[r][l] > 0.0;
-                g[l] = if flows { slope[r] * value[W2][l] } else { 0.0 };
-                gradient[W2][l] = slope[r].mul_add(hidden[r][l], gradient[W2][l]);
+                g[l] = if hidden[r][l] > 0.0 { slopes[r] * value[W2][l] } else { 0.0 };
                 gradient[B1][l] += g[l];
             }
-            gradient[B2][0] += slope[r];
-            for k in 0..INPUTS {
-                for l in 0..LANES {
-                    gradient[k][l] = self.x[r][k].mul_add(g[l], gradient[k][l]);
-                }
+            add_scaled(slopes[r], &hidden[r], &mut gradient[W2]);
+            gradient[B2][0] += slopes[r];
+            for (x, sum) in self.x[r].iter().zip(&mut gradient) {
+                add_scaled(*x, &g, sum);
             }
         }
         (f64::from(loss / ROWS as f32), gradient)
+    }
+}
+
+/// `sum += a x`, lane by lane.
+#[inline(always)]
+fn add_scaled(a: f32, x: &[f32; LANES], sum: &mut [f32; LANES]) {
+    for (sum, x) in sum.iter_mut().zip(x) {
+        *sum = a.mul_add(*x, *sum);
     }
 }
 
