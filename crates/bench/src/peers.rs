@@ -1,4 +1,8 @@
 //! The Python rivals: each a script that prints one line of JSON.
+//!
+//! `python3 -m venv target/peers && target/peers/bin/pip install jax optax numpy` makes an
+//! interpreter for `--peers target/peers/bin/python`; with `torch` it has all rivals, and several GB
+//! more where the package index offers it for graphics cards alone.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -87,7 +87,7 @@ impl Report {
             match medians {
                 Some((peer, engine)) => {
                     let times = peer / engine;
-                    write!(row, "\n         {name:13} {peer:>12.2} us, {times:.2} of the engine's")
+                    write!(row, "\n         {name:13} {peer:>12.2} us, peer/engine {times:.2}")
                 }
                 None => write!(row, "\n         {name:13} absent"),
             }
@@ -120,5 +120,39 @@ impl Report {
         }
         line.push('}');
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_has_the_keys_that_scripts_read() {
+        let memory = Memory {
+            nodes: 4,
+            bytes_per_node: 20.0,
+            allocations_per_step: 0.0,
+            peak_bytes: 80,
+            hand_counted: None,
+        };
+        let report = Report {
+            workload: "S1",
+            threads: 1,
+            engine: Times::new(&[3.0, 1.0, 2.0]),
+            floor: Times::new(&[1.0]),
+            losses_ok: true,
+            memory,
+            peers: Some(vec![
+                Peer { name: "jax", medians: Some((4.0, 2.0)) },
+                Peer { name: "torch-eager", medians: None },
+            ]),
+        };
+        let expected = "{\"workload\":\"S1\",\"threads\":1,\"engine_us\":2.000,\
+                        \"engine_min_us\":1.000,\"floor_us\":1.000,\"ratio\":2.0000,\
+                        \"losses_ok\":true,\"nodes\":4,\"bytes_per_node\":20.000,\
+                        \"allocations_per_step\":0,\"peak_bytes\":80,\"peers\":{\"jax\":4.000}}";
+        assert_eq!(report.json(), expected);
+        assert!(report.row().contains("torch-eager   absent"));
     }
 }
