@@ -3,8 +3,6 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::floor::math::vectorised;
-
 /// Prints cores, vector unit, and peaks.
 pub(crate) fn print() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -41,31 +39,38 @@ fn best(mut f: impl FnMut() -> f64) -> f64 {
     (0..9).map(|_| f()).fold(0.0, f64::max)
 }
 
-/// Multiply-adds of one core, in GFLOP/s: enough independent chains to fill two pipelines of vectors.
+/// Multiply-adds of one core, in GFLOP/s.
 fn multiply_add() -> f64 {
-    const LANES: usize = 16;
-    const CHAINS: usize = 12;
-    const TURNS: usize = 200_000;
     best(|| {
-        let mut x = [[1.0_f32; LANES]; CHAINS];
-        let (a, b) = (black_box([0.999_f32; LANES]), black_box([0.001_f32; LANES]));
         let start = Instant::now();
-        vectorised(
-            #[inline(always)]
-            || {
-                for _ in 0..TURNS {
-                    for chain in &mut x {
-                        for ((x, a), b) in chain.iter_mut().zip(&a).zip(&b) {
-                            *x = x.mul_add(*a, *b);
-                        }
-                    }
-                }
-            },
-        );
-        let seconds = start.elapsed().as_secs_f64();
-        black_box(&x);
-        (2 * LANES * CHAINS * TURNS) as f64 / seconds / 1e9
+        let operations = black_box(pulp::Arch::new().dispatch(Chains(black_box(0.999))));
+        operations / start.elapsed().as_secs_f64() / 1e9
     })
+}
+
+/// Enough independent chains of multiply-adds, each a vector register, to fill two pipelines.
+struct Chains(f32);
+
+impl pulp::WithSimd for Chains {
+    /// The number of operations.
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> f64 {
+        const CHAINS: usize = 12;
+        const TURNS: usize = 200_000;
+        let (a, b) = (simd.splat_f32s(self.0), simd.splat_f32s(1.0 - self.0));
+        let mut x = [simd.splat_f32s(1.0); CHAINS];
+        for _ in 0..TURNS {
+            for x in &mut x {
+                *x = simd.mul_add_f32s(*x, a, b);
+            }
+        }
+        for x in x {
+            black_box(simd.reduce_sum_f32s(x));
+        }
+        (2 * S::F32_LANES * CHAINS * TURNS) as f64
+    }
 }
 
 /// Bytes read and written by a copy between two buffers of `bytes` together, in GB/s.
