@@ -113,6 +113,7 @@ fn run_here(Arguments { names, settings, json }: &Arguments) -> bool {
         machine::print();
         println!("{NOTES}\n\n{}", Report::header());
     }
+    floor::product::warm_up();
     let mut all_ok = true;
     for workload in ALL {
         if names.is_empty() || names.iter().any(|name| name == workload.name) {
