@@ -104,3 +104,90 @@ fn tensors_without_elements() {
     let inner = tape.tensor(Tensor::ones([2, 0])).matmul(empty);
     assert_eq!(inner.value(), Tensor::zeros([2, 3]));
 }
+
+/// The gradient of `sum(g y)` by the kernel and by the composite, where something has flowed to `x` before.
+fn both_ways<E: Real>(
+    x: &Tensor<E>,
+    f: impl Fn(TensorVar<E>) -> TensorVar<E>,
+    g: impl Fn(Shape) -> Tensor<E>,
+) -> [Tensor<E>; 2] {
+    let tape = Tape::<E>::default();
+    let t = tape.tensor(x);
+    // The leading one lends its buffer to the other.
+    let y = f(t) + f(t) * f(t);
+    let loss = (y * tape.constant(g(y.shape()))).sum();
+    let composite = loss.grad_recorded(&[t]).unwrap()[0].unwrap().value();
+    [loss.backward().unwrap().wrt(t), composite]
+}
+
+#[test]
+fn the_kernels_say_what_the_composites_say() {
+    type Reduction = fn(TensorVar, &[isize]) -> TensorVar;
+    let reductions: [(&str, Reduction); 5] = [
+        ("sum", |x, axes| x.sum_axes(axes)),
+        ("mean", |x, axes| x.mean_axes_keep(axes)),
+        ("amax", |x, axes| x.amax_axes(axes)),
+        ("amin", |x, axes| x.amin_axes_keep(axes)),
+        ("logsumexp", |x, axes| x.logsumexp_axes(axes)),
+    ];
+    for shape in [[2, 3, 4], [5, 70, 33], [1, 3, 1], [200, 1, 129], [3, 2, 20_000]] {
+        // Few different numbers, so that there are ties.
+        let x = numbers(shape, -2.0, 2.0).map(|x| (x * 8.0).round() / 8.0);
+        for axes in AXES {
+            for (name, f) in reductions {
+                let weights = |shape: Shape| numbers(shape, -1.0, 1.0);
+                let [kernel, composite] = both_ways(&x, |x| f(x, axes), weights);
+                let difference = kernel.zip_map(&composite, |a, b| (a - b).abs());
+                let largest = difference.iter().fold(0.0, |a: f64, &b| a.max(b));
+                assert!(largest < 1e-12, "{name} over {axes:?} of {shape:?}: off by {largest}");
+            }
+        }
+    }
+    let x = Tensor::<f32>::new([3, 40], (0..120).map(|k| (k as f32).sin()).collect());
+    let weights = |shape: Shape| Tensor::ones(shape);
+    let [kernel, composite] = both_ways(&x, |x| x.logsumexp_axes(1), weights);
+    assert_relative_eq!(kernel, composite, epsilon = 1e-6);
+}
+
+#[test]
+fn the_same_bits_for_every_number_of_threads() {
+    let x = numbers([3, 40_000], -5.0, 5.0);
+    let run = || {
+        let tape = Tape::new();
+        let t = tape.tensor(&x);
+        let y = t.logsumexp_axes(1).sum() + t.t().logsumexp_axes(1).sum() + t.logsumexp();
+        let g = (y + t.amax()).backward().unwrap().wrt(t);
+        (y.item(), g)
+    };
+    let one = wengert::tape::with_threads(1, run);
+    assert!(
+        one == wengert::tape::with_threads(2, run) && one == wengert::tape::with_threads(3, run)
+    );
+}
+
+#[test]
+fn extremes_in_kernels() {
+    let tape = Tape::new();
+    let t = tape.tensor([[1.0, f64::NAN, 2.0], [f64::NAN, f64::NAN, 0.0], [4.0, 4.0, 4.0]]);
+    let g = t.amax_axes(1).sum().backward().unwrap().wrt(t);
+    let third = 1.0 / 3.0;
+    assert_eq!(g, Tensor::from([[0.0, 1.0, 0.0], [0.5, 0.5, 0.0], [third, third, third]]));
+    // Long enough for all lanes, with the NaN in each place.
+    for at in 0..70 {
+        let mut x = numbers([70], -1.0, 1.0);
+        x.as_mut_slice()[at] = f64::NAN;
+        let t = tape.tensor(&x);
+        assert!(t.amax().item().is_nan() && t.amin().item().is_nan());
+        let g = t.amax().backward().unwrap().wrt(t);
+        assert!(g.iter().enumerate().all(|(k, &g)| g == f64::from(u8::from(k == at))));
+    }
+    // What flows through an infinite logarithm is what the composite says it is.
+    let inf = f64::INFINITY;
+    for row in [[-inf, -inf], [inf, 1.0], [inf, inf], [-inf, 1.0], [f64::NAN, 1.0]] {
+        let x = Tensor::from([row]);
+        let [kernel, composite] = both_ways(&x, |x| x.logsumexp_axes(1), |_| Tensor::ones([1]));
+        for (k, c) in kernel.iter().zip(composite.iter()) {
+            assert!(k == c || k.is_nan() && c.is_nan(), "{k} for {c} at {row:?}");
+        }
+    }
+}

@@ -41,6 +41,8 @@ pub trait Arithmetic {
     /// Whether there is an instruction for it, with one rounding. It comes with instructions that
     /// round to integers.
     const FUSED: bool;
+    /// The bytes of a vector.
+    const BYTES: usize;
 
     /// `a * b + c`, with one rounding or with two.
     #[inline(always)]
@@ -57,12 +59,29 @@ pub enum Plain {}
 #[derive(Debug)]
 pub enum Fused {}
 
+/// As [`Fused`], for vectors of twice the length.
+#[derive(Debug)]
+pub enum Wide {}
+
 impl Arithmetic for Plain {
     const FUSED: bool = false;
+    const BYTES: usize = 16;
 }
 
 impl Arithmetic for Fused {
     const FUSED: bool = true;
+    const BYTES: usize = 32;
+}
+
+impl Arithmetic for Wide {
+    const FUSED: bool = true;
+    const BYTES: usize = 64;
+}
+
+/// `x = e^x`, as instructions of the caller.
+#[inline(always)]
+pub(crate) fn exp_in_place<A: Arithmetic, E: Real>(x: &mut [E]) {
+    x.iter_mut().for_each(|x| *x = <E as Vectorised>::exp::<A>(*x));
 }
 
 /// Work that is compiled once for each [`Level`]. Everything in it must be `#[inline(always)]`: what

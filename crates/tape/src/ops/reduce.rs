@@ -2,11 +2,13 @@
 
 use smallvec::smallvec;
 
-use crate::kernels::{for_each_reduced, sum, sum_rows};
+use crate::kernels::{sum, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
-use crate::{Error, IntoAxes, Real, Shape, Tensor, TensorVar};
+use crate::threads::for_each_block;
+use crate::vector::{Arithmetic, Task, at_best_level, exp_in_place};
+use crate::{Error, IntoAxes, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// The axes that a reduction runs over, and whether they stay with length 1.
 #[derive(Clone, Copy, Debug)]
@@ -77,37 +79,217 @@ fn sum_block<E: Real>(x: &[E], reduced: usize, inside: usize, out: &mut [E]) {
     }
 }
 
+/// Neighbours in the input that the reduction treats alike.
+#[derive(Clone, Copy, Debug)]
+enum Run {
+    /// They go to one output.
+    Together(usize),
+    /// They go to as many neighbours in the output.
+    Apart(usize),
+}
+
+impl Run {
+    fn len(self) -> usize {
+        match self {
+            Run::Together(len) | Run::Apart(len) => len,
+        }
+    }
+}
+
+/// The last axes of a shape that are all reduced, or all not, as one run, and how often it stands in the
+/// shape.
+fn run_of(shape: &Shape, reduced: AxisSet) -> (Run, usize) {
+    let rank = shape.rank();
+    let together = rank > 0 && reduced.contains(rank - 1);
+    let first = (0..rank).rev().find(|&k| reduced.contains(k) != together).map_or(0, |k| k + 1);
+    let len = shape[first..].iter().product();
+    let count = shape[..first].iter().product();
+    (if together { Run::Together(len) } else { Run::Apart(len) }, count)
+}
+
+/// Calls `f(run, where it begins in the input, where in the output)` for all runs, in order.
+fn for_each_run(shape: &Shape, reduced: AxisSet, mut f: impl FnMut(Run, usize, usize)) {
+    let (run, count) = run_of(shape, reduced);
+    if run.len() == 0 {
+        return;
+    }
+    // The axes before those of the run.
+    let (mut rank, mut inside) = (shape.rank(), 1);
+    while inside < run.len() {
+        rank -= 1;
+        inside *= shape[rank];
+    }
+    let mut strides = [0usize; 64];
+    let mut stride = if let Run::Apart(len) = run { len } else { 1 };
+    for k in (0..rank).rev().filter(|&k| !reduced.contains(k)) {
+        strides[k] = stride;
+        stride *= shape[k];
+    }
+    let mut index = [0usize; 64];
+    let mut position = 0;
+    for number in 0..count {
+        f(run, number * run.len(), position);
+        for k in (0..rank).rev() {
+            index[k] += 1;
+            position += strides[k];
+            if index[k] < shape[k] {
+                break;
+            }
+            position -= strides[k] * shape[k];
+            index[k] = 0;
+        }
+    }
+}
+
 /// `sum`: the cotangent is repeated.
-struct Sum(Over);
+struct Sum {
+    over: Over,
+    /// Whether an axis is left.
+    partial: bool,
+}
+
+impl Sum {
+    fn new(over: Over, shape: &Shape) -> Self {
+        Sum { over, partial: (0..shape.rank()).any(|k| !over.axes.contains(k)) }
+    }
+}
 
 impl<E: Real> Op<E> for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
-        Ok(smallvec![self.0.shape(inputs[0])])
+        Ok(smallvec![self.over.shape(inputs[0])])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let shape = inputs[0].shape();
-        sum_over(inputs[0].as_slice(), shape, self.0.axes, outputs.buffer(0));
+        sum_over(inputs[0].as_slice(), shape, self.over.axes, outputs.buffer(0));
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let shape = call.inputs[0].shape();
-        smallvec![Some(self.0.expand(call.cotangent(), &shape).broadcast_to(shape))]
+        smallvec![Some(self.over.expand(call.cotangent(), &shape).broadcast_to(shape))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        // The cotangent of a full sum is one number, which the elementwise work before it takes in.
+        self.partial.then_some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Sum {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
+        let Some(Target { buffer, add }) = call.target(0) else { return };
+        for_each_run(shape, self.over.axes, |run, i, o| {
+            let out = &mut buffer[i..i + run.len()];
+            match (run, add) {
+                (Run::Together(_), false) => out.fill(g[o]),
+                (Run::Together(_), true) => out.iter_mut().for_each(|out| *out += g[o]),
+                (Run::Apart(len), false) => out.copy_from_slice(&g[o..o + len]),
+                (Run::Apart(len), true) => {
+                    out.iter_mut().zip(&g[o..o + len]).for_each(|(out, &g)| *out += g);
+                }
+            }
+        });
     }
 }
 
 /// `amax` or `amin`: the cotangent goes to the extremal elements, in equal parts where there are
 /// several.
+#[derive(Clone, Copy)]
 struct Extremum {
     over: Over,
     largest: bool,
 }
 
+/// The better one of an extremum so far and an element. NaN wins against everything, so that it is seen.
+#[inline(always)]
+fn better<E: Real>(largest: bool, best: E, x: E) -> E {
+    let wins = if largest { x > best } else { x < best };
+    if wins | x.is_nan() { x } else { best }
+}
+
+/// Whether an element is the extremum.
+#[inline(always)]
+fn same<E: Real>(x: E, y: E) -> bool {
+    (x == y) | (x.is_nan() & y.is_nan())
+}
+
+/// The extrema of `x`.
+fn extrema<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, largest: bool, out: &mut [E]) {
+    out.fill(E::lit(if largest { f64::NEG_INFINITY } else { f64::INFINITY }));
+    for_each_run(shape, axes, |run, i, o| {
+        let x = &x[i..i + run.len()];
+        at_best_level(Best { x, run, largest, out: &mut out[o..] });
+    });
+}
+
+struct Best<'a, E> {
+    x: &'a [E],
+    run: Run,
+    largest: bool,
+    out: &'a mut [E],
+}
+
+impl<E: Real> Task for Best<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let Best { x, run, largest, out } = self;
+        if let Run::Apart(len) = run {
+            for (out, &x) in out[..len].iter_mut().zip(x) {
+                *out = better(largest, *out, x);
+            }
+            return;
+        }
+        const LANES: usize = 32;
+        let mut lanes = [out[0]; LANES];
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (best, &x) in lanes.iter_mut().zip(chunk) {
+                *best = better(largest, *best, x);
+            }
+        }
+        for (best, &x) in lanes.iter_mut().zip(rest) {
+            *best = better(largest, *best, x);
+        }
+        out[0] = lanes.into_iter().fold(out[0], |best, x| better(largest, best, x));
+    }
+}
+
 impl Extremum {
-    fn better<E: Real>(&self, a: E, b: E) -> bool {
-        if self.largest { a > b } else { a < b }
+    /// What flows to each element of `x`: its share of `g` where it is extremal, else 0.
+    fn pull<E: Real>(&self, x: &Tensor<E>, y: &[E], g: impl Fn(usize) -> E, target: Target<'_, E>) {
+        let (shape, axes) = (x.shape(), self.over.axes);
+        let x = x.as_slice();
+        let Target { buffer, add } = target;
+        let mut ties = Scratch::<E>::filled(y.len(), E::ZERO);
+        for_each_run(shape, axes, |run, i, o| {
+            let x = &x[i..i + run.len()];
+            match run {
+                Run::Together(_) => {
+                    let count = x.iter().map(|&x| usize::from(same(x, y[o]))).sum::<usize>();
+                    ties[o] += E::lit(count as f64);
+                }
+                Run::Apart(len) => {
+                    let places = ties[o..o + len].iter_mut().zip(&y[o..o + len]);
+                    for ((ties, &y), &x) in places.zip(x) {
+                        *ties += if same(x, y) { E::ONE } else { E::ZERO };
+                    }
+                }
+            }
+        });
+        for (o, share) in ties.iter_mut().enumerate() {
+            *share = g(o) / *share;
+        }
+        for_each_run(shape, axes, |run, i, o| {
+            let x = &x[i..i + run.len()];
+            for (k, (slot, &x)) in buffer[i..i + run.len()].iter_mut().zip(x).enumerate() {
+                let o = if let Run::Apart(_) = run { o + k } else { o };
+                let own = if same(x, y[o]) { ties[o] } else { E::ZERO };
+                *slot = if add { *slot + own } else { own };
+            }
+        });
     }
 }
 
@@ -122,40 +304,103 @@ impl<E: Real> Op<E> for Extremum {
         Ok(smallvec![self.over.shape(inputs[0])])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let x = inputs[0].as_slice();
-        let out = outputs.buffer(0);
-        out.fill(E::lit(if self.largest { f64::NEG_INFINITY } else { f64::INFINITY }));
-        for_each_reduced(inputs[0].shape(), self.over.axes, |i, o| {
-            // NaN wins against everything, so that it is seen.
-            if self.better(x[i], out[o]) || x[i].is_nan() {
-                out[o] = x[i];
-            }
-        });
+        let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
+        extrema(x, shape, self.over.axes, self.largest, outputs.buffer(0));
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         // Which elements are extremal is locally constant, so the shares are constants.
-        let same = |x: E, y: E| x == y || x.is_nan() && y.is_nan();
         let (x, y) = (call.inputs[0].value(), call.outputs[0].value());
-        let shape = x.shape();
-        let mut ties = vec![0usize; y.len()];
-        for_each_reduced(shape, self.over.axes, |i, o| {
-            ties[o] += usize::from(same(x.as_slice()[i], y.as_slice()[o]));
-        });
-        let mut share = Tensor::zeros(shape);
-        let shares = share.as_mut_slice();
-        for_each_reduced(shape, self.over.axes, |i, o| {
-            if same(x.as_slice()[i], y.as_slice()[o]) {
-                shares[i] = E::ONE / E::lit(ties[o] as f64);
-            }
-        });
-        let g = self.over.expand(call.cotangent(), shape);
+        let mut share = Tensor::uninitialised(x.shape().clone());
+        let target = Target { buffer: share.as_mut_slice(), add: false };
+        self.pull(&x, y.as_slice(), |_| E::ONE, target);
+        let g = self.over.expand(call.cotangent(), x.shape());
         smallvec![Some(g * call.constant(share))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Extremum {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (x, y, g) = (&call.inputs[0], call.outputs[0].as_slice(), call.cotangent().as_slice());
+        if let Some(target) = call.target(0) {
+            self.pull(x, y, |o| g[o], target);
+        }
     }
 }
 
 /// `ln sum exp x`, from the largest element, so that nothing overflows; `dy/dx = exp(x - y)`.
+///
+/// The kernel needs no exponentials: it keeps those of the forward pass, and their sums.
 struct LogSumExp(Over);
+
+/// How many exponentials a thread is given at once: some tens of microseconds of work.
+const EXPONENTIALS: usize = 1 << 14;
+
+/// `e^(x - base)` for the base of each output.
+fn exponentials<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, base: &[E], out: &mut [E]) {
+    let (run, count) = run_of(shape, axes);
+    let len = run.len();
+    if let (Run::Together(_), true) = (run, count == base.len() && len > 0) {
+        // Each run has an output of its own. A long one is several blocks, many short ones are one.
+        if len >= EXPONENTIALS {
+            let runs = out.chunks_mut(len).zip(x.chunks(len));
+            for ((out, x), base) in runs.zip(base.chunks(1)) {
+                for_each_block(out, EXPONENTIALS, |k, out| {
+                    let x = &x[k * EXPONENTIALS..];
+                    at_best_level(Exponentials { x, base, len: EXPONENTIALS, out });
+                });
+            }
+            return;
+        }
+        let runs = EXPONENTIALS.div_ceil(len);
+        for_each_block(out, runs * len, |k, out| {
+            let (x, base) = (&x[k * runs * len..], &base[k * runs..]);
+            at_best_level(Exponentials { x, base, len, out });
+        });
+        return;
+    }
+    for_each_run(shape, axes, |run, i, o| {
+        let (x, out) = (&x[i..i + len], &mut out[i..i + len]);
+        match run {
+            Run::Together(_) => at_best_level(Exponentials { x, base: &base[o..=o], len, out }),
+            Run::Apart(_) => {
+                at_best_level(Exponentials { x, base: &base[o..o + len], len: 1, out })
+            }
+        }
+    });
+}
+
+/// `e^(x - base)` with a base for each `len` elements.
+struct Exponentials<'a, E> {
+    x: &'a [E],
+    base: &'a [E],
+    len: usize,
+    out: &'a mut [E],
+}
+
+impl<E: Real> Task for Exponentials<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let Exponentials { x, base, len, out } = self;
+        if len == 1 {
+            for ((out, &x), &base) in out.iter_mut().zip(x).zip(base) {
+                *out = x - base;
+            }
+            exp_in_place::<A, E>(out);
+            return;
+        }
+        for ((out, x), &base) in out.chunks_mut(len).zip(x.chunks(len)).zip(base) {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = x - base;
+            }
+            exp_in_place::<A, E>(out);
+        }
+    }
+}
 
 impl<E: Real> Op<E> for LogSumExp {
     fn name(&self) -> &'static str {
@@ -165,25 +410,23 @@ impl<E: Real> Op<E> for LogSumExp {
         Ok(smallvec![self.0.shape(inputs[0])])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let (x, shape) = (inputs[0].as_slice(), inputs[0].shape());
-        let minus_infinity = E::lit(f64::NEG_INFINITY);
-        let mut largest = Scratch::<E>::filled(outputs.shape(0).elements(), minus_infinity);
-        for_each_reduced(shape, self.0.axes, |i, o| {
-            if x[i] > largest[o] || x[i].is_nan() {
-                largest[o] = x[i];
-            }
-        });
+        let (x, shape, axes) = (inputs[0].as_slice(), inputs[0].shape(), self.0.axes);
+        let mut base = Scratch::<E>::filled(outputs.shape(0).elements(), E::ZERO);
+        extrema(x, shape, axes, true, &mut base);
         // An infinite largest element would make `inf - inf`.
-        for base in largest.iter_mut().filter(|base| !base.is_finite()) {
+        for base in base.iter_mut().filter(|base| !base.is_finite()) {
             *base = E::ZERO;
         }
-        let mut exponentials = Scratch::<E>::filled(x.len(), E::ZERO);
-        for_each_reduced(shape, self.0.axes, |i, o| exponentials[i] = (x[i] - largest[o]).exp());
+        let mut weights = Tensor::uninitialised(shape.clone());
+        exponentials(x, shape, axes, &base, weights.as_mut_slice());
+        let mut sums = Tensor::uninitialised(outputs.shape(0).clone());
+        sum_over(weights.as_slice(), shape, axes, sums.as_mut_slice());
         let out = outputs.buffer(0);
-        sum_over(&exponentials, shape, self.0.axes, out);
-        for (out, &base) in out.iter_mut().zip(largest.iter()) {
-            *out = out.ln() + base;
+        for ((out, &base), &sum) in out.iter_mut().zip(base.iter()).zip(sums.iter()) {
+            *out = sum.ln() + base;
         }
+        outputs.keep(weights);
+        outputs.keep(sums);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -192,6 +435,59 @@ impl<E: Real> Op<E> for LogSumExp {
         let y = self.0.expand(call.outputs[0], &shape);
         let g = self.0.expand(call.cotangent(), &shape);
         smallvec![Some(g * (x - y).exp())]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for LogSumExp {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
+        let [weights, sums] = call.residuals else { unreachable!("the forward pass keeps two") };
+        let (weights, sums) = (weights.as_slice(), sums.as_slice());
+        let Some(Target { buffer, add }) = call.target(0) else { return };
+        let mut factors = Scratch::<E>::filled(g.len(), E::ZERO);
+        for ((factor, &g), &sum) in factors.iter_mut().zip(g).zip(sums) {
+            *factor = g / sum;
+        }
+        for_each_run(shape, self.0.axes, |run, i, o| {
+            let (weights, out) = (&weights[i..i + run.len()], &mut buffer[i..i + run.len()]);
+            let factors = match run {
+                Run::Together(_) => &factors[o..=o],
+                Run::Apart(len) => &factors[o..o + len],
+            };
+            at_best_level(Scale { weights, factors, out, add });
+        });
+    }
+}
+
+/// Weights times one factor, or one for each.
+struct Scale<'a, E> {
+    weights: &'a [E],
+    factors: &'a [E],
+    out: &'a mut [E],
+    add: bool,
+}
+
+impl<E: Real> Task for Scale<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let Scale { weights, factors, out, add } = self;
+        match (factors, add) {
+            (&[factor], false) => {
+                out.iter_mut().zip(weights).for_each(|(out, &w)| *out = factor * w);
+            }
+            (&[factor], true) => {
+                out.iter_mut().zip(weights).for_each(|(out, &w)| *out += factor * w);
+            }
+            (factors, add) => {
+                for ((out, &w), &factor) in out.iter_mut().zip(weights).zip(factors) {
+                    *out = if add { *out + factor * w } else { factor * w };
+                }
+            }
+        }
     }
 }
 
@@ -227,7 +523,7 @@ impl<E: Real> TensorVar<E> {
         } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
             self.total()
         } else {
-            self.apply_op(Sum(over))
+            self.apply_op(Sum::new(over, &self.shape()))
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[cfg(target_arch = "x86_64")]
+use super::Wide;
 use super::{Fused, Plain, Task};
 
 /// A set of instructions that a task can be compiled for.
@@ -105,5 +107,5 @@ fn avx2<T: Task>(task: T) -> T::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
 fn avx512<T: Task>(task: T) -> T::Output {
-    task.run::<Fused>()
+    task.run::<Wide>()
 }
