@@ -97,3 +97,45 @@ fn selection() {
     let root = TensorVar::select_gt(z, 0.0, safe.sqrt(), 0.0);
     assert_eq!(root.sum().backward().unwrap().wrt(z), Tensor::from([0.0, 0.25]));
 }
+
+#[test]
+fn the_kernels_say_what_the_composites_say() {
+    type Move = fn(TensorVar) -> TensorVar;
+    let moves: [(&str, Move); 9] = [
+        ("reshape", |x| x.reshape([x.shape().elements()])),
+        ("transpose", |x| x.transpose(1, 2)),
+        ("permute", |x| x.permute(&[1, 0, 2])),
+        ("permute", |x| x.permute(&[2, 0, 1])),
+        ("permute", |x| x.permute(&[2, 1, 0])),
+        ("slice", |x| x.slice(1, 1..x.shape()[1])),
+        ("slice", |x| x.slice(2, 0..x.shape()[2] / 2)),
+        ("concat", |x| concat(&[x, x * 2.0, x], 1)),
+        ("concat", |x| concat(&[x.slice(2, 0..1), x, x], -1)),
+    ];
+    for shape in [[2, 3, 4], [3, 17, 33], [1, 1, 1], [2, 40, 16], [0, 2, 3], [4, 33, 1]] {
+        let x = numbers(shape, -1.0, 1.0);
+        for (name, f) in moves {
+            let tape = Tape::new();
+            let t = tape.tensor(&x);
+            let g = |y: TensorVar| tape.constant(numbers(y.shape(), -1.0, 1.0));
+            // Twice, so that the second adds to what the first has left.
+            let (y, z) = (f(t), f(t));
+            let loss = (y * g(y)).sum() + (z * z * g(z)).sum();
+            let composite = loss.grad_recorded(&[t]).unwrap()[0].unwrap().value();
+            let kernel = loss.backward().unwrap().wrt(t);
+            assert_relative_eq!(kernel, composite, epsilon = 1e-14);
+            assert!(shape.contains(&0) || kernel.iter().any(|&g| g != 0.0), "{name}");
+        }
+    }
+    // A cotangent that is asked for itself is not written over by what shares its buffer.
+    let tape = Tape::new();
+    let t = tape.tensor(numbers([2, 6], -1.0, 1.0));
+    let y = t.exp().reshape([3, 4]);
+    let z = y.reshape([4, 3]);
+    let loss = z.square().sum() + y.sum() + (t * t).sum();
+    let g = loss.grad(&[t, y, z]).unwrap();
+    let recorded = loss.grad_recorded(&[t, y, z]).unwrap();
+    for (v, expected) in [t, y, z].into_iter().zip(recorded) {
+        assert_relative_eq!(g.wrt(v), expected.unwrap().value(), epsilon = 1e-14);
+    }
+}

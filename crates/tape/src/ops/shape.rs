@@ -3,10 +3,9 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
-use crate::kernels::read_strided;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::{apply_op, try_apply_op};
-use crate::{Error, Real, Shape, Tensor, TensorVar};
+use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// `reshape`: the cotangent in the old shape.
 struct Reshape(Shape);
@@ -28,6 +27,17 @@ impl<E: Real> Op<E> for Reshape {
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         smallvec![Some(call.cotangent().reshape(call.inputs[0].shape()))]
     }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Reshape {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        // The buffer is shared, not copied, and belongs to the result alone when the sweep lets go.
+        let cotangent = call.cotangent().reshape(call.inputs[0].shape());
+        call.set(0, cotangent);
+    }
 }
 
 /// `permute`: the cotangent under the inverse permutation.
@@ -44,15 +54,92 @@ impl<E: Real> Op<E> for Permute {
         let strides = inputs[0].shape().strides();
         let strides: SmallVec<[usize; 4]> = self.0.iter().map(|&k| strides[k]).collect();
         let shape = outputs.shape(0).clone();
-        read_strided(inputs[0].as_slice(), &shape, &strides, outputs.buffer(0));
+        let target = Target { buffer: outputs.buffer(0), add: false };
+        read_strided(inputs[0].as_slice(), &shape, &strides, target);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
-        let mut inverse: SmallVec<[isize; 4]> = smallvec![0; self.0.len()];
-        for (to, &from) in self.0.iter().enumerate() {
-            inverse[from] = to as isize;
-        }
+        let inverse: SmallVec<[isize; 4]> = self.inverse().iter().map(|&k| k as isize).collect();
         smallvec![Some(call.cotangent().permute(&inverse))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl Permute {
+    fn inverse(&self) -> SmallVec<[usize; 4]> {
+        let mut inverse: SmallVec<[usize; 4]> = smallvec![0; self.0.len()];
+        for (to, &from) in self.0.iter().enumerate() {
+            inverse[from] = to;
+        }
+        inverse
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Permute {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (g, shape) = (call.cotangent(), call.inputs[0].shape());
+        let strides = g.shape().strides();
+        let strides: SmallVec<[usize; 4]> = self.inverse().iter().map(|&k| strides[k]).collect();
+        if let Some(target) = call.target(0) {
+            read_strided(g.as_slice(), shape, &strides, target);
+        }
+    }
+}
+
+/// Fills a tensor of the given shape with elements of `data` read by stride, or adds them to it.
+fn read_strided<E: Real>(data: &[E], shape: &Shape, strides: &[usize], target: Target<'_, E>) {
+    let Target { buffer, add } = target;
+    let rank = shape.rank();
+    if buffer.is_empty() {
+        return;
+    }
+    if rank == 0 {
+        return put(&mut buffer[..1], data, 1, add);
+    }
+    let (width, step) = (shape[rank - 1], strides[rank - 1]);
+    // Where the last two axes change places, squares of the size of a cache line are read whole.
+    let square = rank > 1 && step > 1 && strides[rank - 2] == 1;
+    let inside = if square { rank - 2 } else { rank - 1 };
+    let height = if square { shape[rank - 2] } else { 1 };
+    const SIDE: usize = 16;
+    let mut index: SmallVec<[usize; 8]> = smallvec![0; inside];
+    let mut offset = 0;
+    for block in buffer.chunks_exact_mut(height * width) {
+        if square {
+            for top in (0..height).step_by(SIDE) {
+                for left in (0..width).step_by(SIDE) {
+                    for row in top..height.min(top + SIDE) {
+                        let len = SIDE.min(width - left);
+                        let out = &mut block[row * width + left..][..len];
+                        put(out, &data[offset + left * step + row..], step, add);
+                    }
+                }
+            }
+        } else {
+            put(block, &data[offset..], step, add);
+        }
+        for k in (0..inside).rev() {
+            index[k] += 1;
+            offset += strides[k];
+            if index[k] < shape[k] {
+                break;
+            }
+            offset -= strides[k] * shape[k];
+            index[k] = 0;
+        }
+    }
+}
+
+/// Writes elements of `data`, `step` apart, or adds them.
+#[inline(always)]
+fn put<E: Real>(out: &mut [E], data: &[E], step: usize, add: bool) {
+    match (step, add) {
+        (1, false) => out.copy_from_slice(&data[..out.len()]),
+        (1, true) => out.iter_mut().zip(data).for_each(|(out, &x)| *out += x),
+        (_, false) => out.iter_mut().zip(data.iter().step_by(step)).for_each(|(out, &x)| *out = x),
+        (_, true) => out.iter_mut().zip(data.iter().step_by(step)).for_each(|(out, &x)| *out += x),
     }
 }
 
@@ -97,6 +184,25 @@ impl<E: Real> Op<E> for Narrow {
             start: self.start,
             len
         }))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Narrow {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (g, shape) = (call.cotangent(), call.inputs[0].shape());
+        let (long, short) = runs(shape, g.shape(), self.axis);
+        let skip = self.start * (long / shape[self.axis].max(1));
+        // What other slices of the same tensor have put there stays: no zeros are added to it.
+        let Some(sum) = call.sum(0) else { return };
+        if short > 0 {
+            let rows = g.as_slice().chunks_exact(short);
+            for (sum, row) in sum.chunks_exact_mut(long).zip(rows) {
+                put(&mut sum[skip..skip + short], row, 1, true);
+            }
+        }
     }
 }
 
@@ -188,6 +294,29 @@ impl<E: Real> Op<E> for Concat {
             start += len;
         }
         cotangents
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Concat {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (inputs, g) = (call.inputs, call.cotangent());
+        let long = g.shape()[self.axis..].iter().product::<usize>();
+        let mut skip = 0;
+        for (k, input) in inputs.iter().enumerate() {
+            let short = input.shape()[self.axis..].iter().product::<usize>();
+            if let Some(Target { buffer, add }) = call.target(k)
+                && short > 0
+            {
+                let rows = g.as_slice().chunks_exact(long);
+                for (out, row) in buffer.chunks_exact_mut(short).zip(rows) {
+                    put(out, &row[skip..skip + short], 1, add);
+                }
+            }
+            skip += short;
+        }
     }
 }
 
