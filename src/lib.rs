@@ -17,8 +17,9 @@ pub mod prelude {
         ParamKey, Params, RmsProp, Schedule, Sgd,
     };
     pub use tape::{
-        Backward, Binary, Cotangents, Elementary, Misfit, Op, Outputs, Real, Shape, Shapes, Tape,
-        Tensor, TensorVar, Ternary, Unary, Var, apply_op, concat, smallvec, stack, where_,
+        Backward, Binary, Conv2d, Cotangents, Elementary, Misfit, Op, Outputs, Pool2d, Real, Shape,
+        Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, apply_op, concat, smallvec, stack,
+        where_,
     };
 }
 

@@ -59,6 +59,48 @@ fn shapes_that_do_not_fit() {
 }
 
 #[test]
+fn convolutions_and_pools_that_do_not_fit() {
+    let tape = Tape::new();
+    let zeros = |shape: &[usize]| tape.tensor(Tensor::zeros(shape));
+    let (x, w) = (zeros(&[2, 4, 5, 6]), zeros(&[6, 2, 3, 3]));
+    let (plain, groups) = (Conv2d::new(), Conv2d::new().groups(2));
+    misuse!(x.conv2d(w, None, plain), "conv2d", "4 channels", "2 in each of 1 groups", "misuse.rs");
+    misuse!(x.conv2d(w, None, plain.groups(0)), "conv2d", "0 groups");
+    misuse!(x.conv2d(w, None, groups.groups(usize::MAX)), "conv2d", "channels");
+    misuse!(x.conv2d(zeros(&[5, 2, 3, 3]), None, groups), "conv2d", "5 filters", "2 groups");
+    misuse!(x.conv2d(w, zeros(&[5]), groups), "conv2d", "bias", "6 filters", "[5]");
+    misuse!(x.conv2d(w, None, groups.stride([1, 0])), "conv2d", "stride of 0", "axis 1");
+    misuse!(x.conv2d(w, None, groups.dilation(0)), "conv2d", "dilation of 0", "axis 0");
+    misuse!(x.conv2d(w, None, groups.dilation([3, 1])), "conv2d", "3 by 3", "5 by 6", "[3, 1]");
+    misuse!(x.conv2d(w, None, groups.padding(usize::MAX)), "conv2d", "does not fit");
+    misuse!(x.conv2d(zeros(&[6, 2, 0, 3]), None, groups), "conv2d", "[0, 3]", "empty");
+    misuse!(x.conv2d(zeros(&[6, 2, 3]), None, groups), "conv2d", "[6, 2, 3]", "height, width");
+    misuse!(w.t().conv2d(w, None, groups), "t:", "[6, 2, 3, 3]");
+    misuse!(x.unfold([6, 1], plain), "unfold", "6 by 1", "5 by 6");
+    misuse!(x.fold([5, 6], [2, 2], plain), "fold", "[2, 4, 5, 6]");
+    misuse!(zeros(&[1, 4, 7]).fold(3, 2, plain), "fold", "4 places", "[1, 4, 7]");
+    misuse!(x.max_pool2d(Pool2d::new([6, 1])), "max_pool2d", "6 by 1", "5 by 6", "misuse.rs");
+    misuse!(x.max_pool2d(Pool2d::new(2).padding(2)), "max_pool2d", "half", "[2, 2]");
+    misuse!(x.avg_pool2d(Pool2d::new(2).stride(0)), "avg_pool2d", "stride of 0");
+    misuse!(zeros(&[5, 6]).avg_pool2d(Pool2d::new(2)), "avg_pool2d", "[5, 6]");
+    let error = x.try_conv2d(w, None, plain).unwrap_err().to_string();
+    assert!(error.contains("conv2d") && error.contains("misuse.rs"), "{error}");
+    assert!(x.try_max_pool2d(Pool2d::new(0)).is_err() && x.try_avg_pool2d(Pool2d::new(9)).is_err());
+    assert!(x.try_unfold(7, plain).is_err() && x.try_fold(3, 2, plain).is_err());
+}
+
+#[test]
+fn normalisations_that_do_not_fit() {
+    let tape = Tape::new();
+    let (x, six) = (tape.tensor(Tensor::zeros([2, 6])), tape.tensor(Tensor::zeros([6])));
+    let two = tape.tensor(Tensor::zeros([2]));
+    misuse!(x.layer_norm(two, six, 1e-5), "layer_norm", "[2, 6]", "[6]", "misuse.rs");
+    misuse!(x.layer_norm(six, two, 1e-5), "layer_norm", "[2, 6]", "[6]");
+    misuse!(x.sum().layer_norm(six, six, 1e-5), "layer_norm", "rank 0");
+    assert!(x.try_layer_norm(six, two, 0.1).is_err());
+}
+
+#[test]
 fn labels_and_indices_out_of_range() {
     let tape = Tape::new();
     let logits = tape.tensor(Tensor::zeros([4, 10]));

@@ -22,8 +22,11 @@ fn numbers(shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
 mod absence;
 mod accuracy;
 mod arithmetic;
+mod convolution;
 mod elementary;
 mod networks;
+mod normalisation;
+mod pooling;
 mod products;
 mod reductions;
 mod shapes;

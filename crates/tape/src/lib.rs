@@ -58,7 +58,7 @@ pub use error::Error;
 pub use inner::Label;
 pub use kernel_rule::{KernelCall, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-pub use ops::{Indices, concat, stack, try_concat, where_};
+pub use ops::{Conv2d, Indices, IntoPair, Pool2d, concat, stack, try_concat, where_};
 pub use real::Real;
 pub use rule::{Binary, Ternary, Unary};
 pub use scalar::Var;

@@ -19,6 +19,7 @@ pub struct Pool<E: Real> {
     slots: Shelf<Option<Cotangent<E>>>,
     leaves: Shelf<LeafCotangent<E>>,
     flags: Shelf<bool>,
+    offsets: Shelf<usize>,
     /// The tapes alive on this thread; the last one to go empties the pool.
     tapes: usize,
 }
@@ -44,6 +45,7 @@ impl<E: Real> Default for Pool<E> {
             slots: Shelf(SmallVec::new()),
             leaves: Shelf(SmallVec::new()),
             flags: Shelf(SmallVec::new()),
+            offsets: Shelf(SmallVec::new()),
             tapes: 0,
         }
     }
@@ -145,6 +147,7 @@ macro_rules! recyclable {
 
 recyclable! {
     bool: flags;
+    usize: offsets;
 }
 
 impl<E: Real> Recyclable<E> for Option<Cotangent<E>> {

@@ -144,6 +144,12 @@ impl<E: Real> Op<E> for IndexAdd {
     }
 }
 
+/// Adds the elements of a tensor of rank 1 up at given places of `len` zeros.
+#[track_caller]
+pub(super) fn put<E: Real>(x: TensorVar<E>, indices: Indices, len: usize) -> TensorVar<E> {
+    x.apply_op(IndexAdd { axis: 0, indices, len })
+}
+
 /// Single elements along an axis, a different one at each place: the transpose adds them up.
 struct Gather {
     axis: usize,

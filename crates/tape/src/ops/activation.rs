@@ -1,0 +1,67 @@
+//! Elementwise functions between the layers of a network.
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
+use crate::{Elementary, Real, TensorVar, Unary};
+
+/// `sqrt(2 / pi)`.
+const SQRT_2_OVER_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+
+/// The share of `x^3` in the argument of the hyperbolic tangent.
+const CUBE: f64 = 0.044_715;
+
+/// `x s(2 u)` with the sigmoid `s` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`, because
+/// `(1 + tanh u) / 2 = s(2 u)`. Without the sum `1 + tanh u` no digits are lost where that is near 0.
+///
+/// The derivative is `s(2 u) + 2 x u' s(2 u) s(-2 u)`, where beyond a few units one of the sigmoids
+/// underflows. There `x u'` must not overflow, so `x` is moved to where the product is 0 in any case.
+#[derive(Clone, Copy, Debug)]
+struct GeluTanh;
+
+/// Beyond it the second term of the derivative, with all its derivatives, has underflowed in every
+/// precision.
+const FAR: f64 = 32.0;
+
+impl Unary for GeluTanh {
+    const NAME: &'static str = "gelu_tanh";
+
+    #[inline(always)]
+    fn value<T: Elementary>(&self, x: T) -> T {
+        let z = x.clamp(T::lit(-FAR), T::lit(FAR));
+        let twice = z * T::lit(2.0 * SQRT_2_OVER_PI) * (z * z * T::lit(CUBE) + T::lit(1.0));
+        x * twice.sigmoid()
+    }
+
+    #[inline(always)]
+    fn partial<T: Elementary>(&self, x: T, _: T) -> T {
+        let z = x.clamp(T::lit(-FAR), T::lit(FAR));
+        let square = z * z;
+        let c = T::lit(2.0 * SQRT_2_OVER_PI);
+        let twice = z * c * (square * T::lit(CUBE) + T::lit(1.0));
+        let slope = z * c * (square * T::lit(3.0 * CUBE) + T::lit(1.0));
+        let s = twice.sigmoid();
+        s + slope * (s * (-twice).sigmoid())
+    }
+}
+
+impl<E: Real> TensorVar<E> {
+    /// The Gaussian error linear unit in its approximate form, as in GPT-2, of each element:
+    ///
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`
+    ///
+    /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed as `x sigmoid(2 u)`, which
+    /// is the same and keeps its digits for negative `x`.
+    ///
+    /// ```
+    /// use tape::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let y = tape.tensor([-100.0, 0.0, 1.0, 100.0]).gelu_tanh().value();
+    /// assert_eq!((y[[0]], y[[1]], y[[3]]), (-0.0, 0.0, 100.0));
+    /// assert!((y[[2]] - 0.841192).abs() < 1e-6);
+    /// ```
+    #[track_caller]
+    pub fn gelu_tanh(self) -> Self {
+        self.apply(GeluTanh)
+    }
+}

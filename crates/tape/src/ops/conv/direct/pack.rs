@@ -1,0 +1,115 @@
+//! Putting the small operands of a convolution in the order in which they are read.
+
+use std::ops::{Deref, DerefMut};
+
+use super::Geometry;
+use crate::{Real, Tensor, recycle};
+
+/// Memory from the pool of the thread, to which it returns.
+pub(super) struct Buffer<E: Real>(Option<Tensor<E>>);
+
+impl<E: Real> Buffer<E> {
+    /// `len` numbers of unspecified value.
+    pub(super) fn new(len: usize) -> Self {
+        Buffer(Some(Tensor::uninitialised([len].into())))
+    }
+
+    pub(super) fn zeros(len: usize) -> Self {
+        Buffer(Some(Tensor::recycled([len].into(), E::ZERO)))
+    }
+}
+
+impl<E: Real> Deref for Buffer<E> {
+    type Target = [E];
+    fn deref(&self) -> &[E] {
+        self.0.as_ref().map_or(&[], |tensor| tensor.as_slice())
+    }
+}
+
+impl<E: Real> DerefMut for Buffer<E> {
+    fn deref_mut(&mut self) -> &mut [E] {
+        self.0.as_mut().map_or(&mut [], |tensor| tensor.as_mut_slice())
+    }
+}
+
+impl<E: Real> Drop for Buffer<E> {
+    fn drop(&mut self) {
+        if let Some(tensor) = self.0.take() {
+            recycle::give(tensor.into_buffer());
+        }
+    }
+}
+
+/// Weights as `[group][block of filters][element of the window of all channels][filter]`.
+pub(super) fn pack_filters<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Buffer<E> {
+    let (taps, blocks) = (at.taps(), at.filters.div_ceil(lanes));
+    let mut packed = Buffer::new(at.groups * blocks * taps * lanes);
+    for (k, block) in packed.chunks_exact_mut(taps * lanes).enumerate() {
+        let (group, first) = (k / blocks, k % blocks * lanes);
+        for lane in 0..lanes {
+            let column = block[lane..].iter_mut().step_by(lanes);
+            if first + lane < at.filters {
+                let row = &weight[(group * at.filters + first + lane) * taps..][..taps];
+                column.zip(row).for_each(|(to, &from)| *to = from);
+            } else {
+                column.for_each(|to| *to = E::ZERO);
+            }
+        }
+    }
+    packed
+}
+
+/// Weights as `[group][block of channels][element of the window][filter][channel]`.
+pub(super) fn pack_transposed<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Buffer<E> {
+    let (window, blocks) = (at.window_len(), at.depth.div_ceil(lanes));
+    let mut packed = Buffer::new(at.groups * blocks * window * at.filters * lanes);
+    for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
+        let (filter, k) = (k % at.filters, k / at.filters);
+        let (element, k) = (k % window, k / window);
+        let (group, first) = (k / blocks, k % blocks * lanes);
+        let of_filter = &weight[(group * at.filters + filter) * at.taps()..][..at.taps()];
+        for (lane, to) in row.iter_mut().enumerate() {
+            let channel = first + lane;
+            *to = if channel < at.depth { of_filter[channel * window + element] } else { E::ZERO };
+        }
+    }
+    packed
+}
+
+/// The cotangents of the filters of one group as `[block of filters][place][filter]`.
+#[inline(always)]
+pub(super) fn pack_cotangent<E: Real, const LANES: usize>(
+    g: &[E],
+    filters: usize,
+    places: usize,
+    packed: &mut [E],
+) {
+    for (k, block) in packed.chunks_exact_mut(places * LANES).enumerate() {
+        let count = LANES.min(filters - k * LANES);
+        let g = &g[k * LANES * places..][..count * places];
+        for (place, row) in block.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            for (lane, to) in row.iter_mut().enumerate() {
+                *to = if lane < count { g[lane * places + place] } else { E::ZERO };
+            }
+        }
+    }
+}
+
+/// The first `count` lanes of `[row][lane]` as rows of their own, which are added to `out` or replace it.
+#[inline(always)]
+pub(super) fn unpack_lanes<E: Real, const LANES: usize>(
+    packed: &[[E; LANES]],
+    count: usize,
+    out: &mut [E],
+    step: usize,
+    add: bool,
+) {
+    for lane in 0..count {
+        let row = out[lane * step..][..packed.len()].iter_mut();
+        if add {
+            row.zip(packed).for_each(|(to, from)| *to += from[lane]);
+        } else {
+            row.zip(packed).for_each(|(to, from)| *to = from[lane]);
+        }
+    }
+}
