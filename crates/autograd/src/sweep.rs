@@ -21,10 +21,10 @@ pub(crate) use needs::Needs;
 pub(crate) use recorded::Recorded;
 
 /// The cotangents of the outputs of one operation.
-type Group<E> = SmallVec<[Option<TensorVar<E>>; 2]>;
+type Group<E> = SmallVec<[Option<TensorVar<E>>; 3]>;
 
 /// What a rule has handed over.
-type Handed<E> = SmallVec<[(NodeId, TensorVar<E>); 4]>;
+type Handed<E> = SmallVec<[(NodeId, TensorVar<E>); 6]>;
 
 /// How many scalar and tensor nodes the result can depend on: those recorded up to it.
 fn extent<E: Real>(recording: &Recording<E>, out: NodeId) -> (u32, u32) {

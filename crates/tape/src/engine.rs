@@ -316,16 +316,16 @@ impl<E: Real> Recording<E> {
                     let record = &lane.calls[call as usize];
                     (lane.op(call), record.inputs.clone(), record.residuals.clone())
                 };
-                let input_vars: SmallVec<[_; 4]> = inputs.iter().map(|&i| self.tensor(i)).collect();
-                let outputs: SmallVec<[_; 2]> =
+                let input_vars: SmallVec<[_; 6]> = inputs.iter().map(|&i| self.tensor(i)).collect();
+                let outputs: SmallVec<[_; 3]> =
                     (0..cotangents.len() as u32).map(|k| self.tensor(first + k)).collect();
-                let needed: SmallVec<[bool; 4]> =
+                let needed: SmallVec<[bool; 6]> =
                     inputs.iter().map(|&i| needed(NodeId::Tensor(i))).collect();
                 if needed.iter().all(|&needed| !needed) {
                     return;
                 }
                 // A rule may rely on every cotangent having a tape and the shape of its output.
-                let cotangents: SmallVec<[_; 2]> =
+                let cotangents: SmallVec<[_; 3]> =
                     cotangents.iter().zip(&outputs).map(|(g, &y)| g.map(|g| fit(g, y))).collect();
                 let backward = Backward {
                     inputs: &input_vars,

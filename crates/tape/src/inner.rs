@@ -61,7 +61,7 @@ pub(crate) struct TensorNode<E: Real> {
 
 /// One use of an [`Op`].
 pub(crate) struct Call<E: Real> {
-    pub(crate) inputs: SmallVec<[u32; 3]>,
+    pub(crate) inputs: SmallVec<[u32; 6]>,
     pub(crate) first: u32,
     pub(crate) outputs: u32,
     pub(crate) residuals: SmallVec<[Tensor<E>; 1]>,

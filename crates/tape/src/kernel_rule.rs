@@ -71,7 +71,7 @@ pub struct KernelCall<'a, E: Real> {
     /// What [`Outputs::keep`](crate::Outputs::keep) has kept. A kernel computes numbers, so here they may
     /// be anything that the forward pass has found.
     pub residuals: &'a [Tensor<E>],
-    results: SmallVec<[Place<E>; 4]>,
+    results: SmallVec<[Place<E>; 6]>,
 }
 
 /// Where the cotangent of one input goes.
@@ -102,12 +102,12 @@ impl<'a, E: Real> KernelCall<'a, E> {
         outputs: &'a [Tensor<E>],
         cotangents: &'a [Option<Tensor<E>>],
         residuals: &'a [Tensor<E>],
-        results: SmallVec<[Place<E>; 4]>,
+        results: SmallVec<[Place<E>; 6]>,
     ) -> Self {
         KernelCall { inputs, outputs, cotangents, residuals, results }
     }
 
-    pub(crate) fn finish(self) -> SmallVec<[Place<E>; 4]> {
+    pub(crate) fn finish(self) -> SmallVec<[Place<E>; 6]> {
         self.results
     }
 

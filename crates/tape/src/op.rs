@@ -11,10 +11,10 @@ use smallvec::{SmallVec, smallvec};
 use crate::{Error, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// The shapes of the outputs of an [`Op`].
-pub type Shapes = SmallVec<[Shape; 1]>;
+pub type Shapes = SmallVec<[Shape; 3]>;
 
 /// The cotangents of the inputs of an [`Op`], one for each input; `None` where nothing flows.
-pub type Cotangents<E> = SmallVec<[Option<TensorVar<E>>; 4]>;
+pub type Cotangents<E> = SmallVec<[Option<TensorVar<E>>; 6]>;
 
 /// Why an [`Op`] cannot take its inputs. The tape adds the operation, the shapes and the line.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ pub struct Outputs<E: Real> {
     /// The operation, for messages.
     name: &'static str,
     shapes: Shapes,
-    tensors: SmallVec<[Option<Tensor<E>>; 1]>,
+    tensors: SmallVec<[Option<Tensor<E>>; 3]>,
     residuals: SmallVec<[Tensor<E>; 1]>,
 }
 
@@ -192,7 +192,7 @@ impl<E: Real> Outputs<E> {
     /// The outputs and the residuals.
     #[allow(clippy::type_complexity)]
     #[track_caller]
-    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 1]>, SmallVec<[Tensor<E>; 1]>) {
+    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 3]>, SmallVec<[Tensor<E>; 1]>) {
         // A loop and not `map`: a closure would lose the caller's line.
         let mut tensors = SmallVec::new();
         for (k, tensor) in self.tensors.into_iter().enumerate() {

@@ -149,7 +149,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         // What has flowed to a node that nobody asks for is used up here.
         let keep = (first..first + group).any(|t| self.is_asked(t));
         let slots = &mut self.tensors[first as usize..(first + group) as usize];
-        let cotangents: SmallVec<[_; 2]> =
+        let cotangents: SmallVec<[_; 3]> =
             slots.iter_mut().map(|slot| if keep { slot.clone() } else { slot.take() }).collect();
         if self.recording.has_kernel(first) {
             self.kernel(first, cotangents);
@@ -158,8 +158,8 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         }
     }
 
-    fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 2]>) {
-        let mut handed: SmallVec<[(u32, Tensor<E>); 4]> = SmallVec::new();
+    fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
+        let mut handed: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
         let slots = &mut self.tensors;
         let (recording, needs) = (self.recording, self.needs.as_ref());
         recording.kernel_rule(
@@ -180,7 +180,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         }
     }
 
-    fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 2]>) {
+    fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
         let recording = self.recording;
         let cotangents: Group<E> =
             cotangents.into_iter().map(|g| g.map(|g| g.into_recorded(recording))).collect();

@@ -75,7 +75,7 @@ impl<E: Real> Recording<E> {
         mut lend: impl FnMut(u32) -> Option<Tensor<E>>,
         mut sink: impl FnMut(u32, Tensor<E>),
     ) {
-        type Values<E> = SmallVec<[Tensor<E>; 4]>;
+        type Values<E> = SmallVec<[Tensor<E>; 6]>;
         let (op, numbers, inputs, outputs, residuals) = {
             let lane = self.inner.tensors.borrow();
             let Kind::Output { call } = lane.nodes[first as usize].kind else {
@@ -93,15 +93,15 @@ impl<E: Real> Recording<E> {
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
         let values = (first..).zip(cotangents);
         let values = values.map(|(t, g)| g.map(|g| g.into_tensor(self.tensor(t))));
-        let cotangents: SmallVec<[Option<Tensor<E>>; 2]> = values.collect();
+        let cotangents: SmallVec<[Option<Tensor<E>>; 3]> = values.collect();
         let places = numbers.iter().map(|&t| match needed(NodeId::Tensor(t)) {
             false => Place::Unneeded,
             true => lend(t).map_or(Place::Empty, Place::Sum),
         });
-        let places: SmallVec<[Place<E>; 4]> = places.collect();
+        let places: SmallVec<[Place<E>; 6]> = places.collect();
         let mut call = KernelCall::new(&inputs, &outputs, &cotangents, &residuals, places);
         kernel.run(&mut call);
-        let mut fresh: SmallVec<[(u32, Tensor<E>); 4]> = SmallVec::new();
+        let mut fresh: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
         let places = call.finish();
         self.check();
         // What was lent goes back first: where an input stands twice, the other one is added to it.

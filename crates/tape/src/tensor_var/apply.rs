@@ -24,7 +24,7 @@ use crate::{Error, Real, Shape, Tensor};
 pub fn try_apply_op<E: Real, O: Op<E>>(
     op: O,
     inputs: &[TensorVar<E>],
-) -> Result<SmallVec<[TensorVar<E>; 2]>, Error> {
+) -> Result<SmallVec<[TensorVar<E>; 3]>, Error> {
     let name = op.name();
     assert!(
         !inputs.is_empty(),
@@ -34,8 +34,8 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         panic!("{name}: all inputs are constants without a tape; put one on it by Tape::constant")
     };
     // Constants without a tape become nodes; checks that all belong to one tape.
-    let mut numbers: SmallVec<[u32; 3]> = SmallVec::new();
-    let mut values: SmallVec<[Tensor<E>; 4]> = SmallVec::new();
+    let mut numbers: SmallVec<[u32; 6]> = SmallVec::new();
+    let mut values: SmallVec<[Tensor<E>; 6]> = SmallVec::new();
     for &input in inputs {
         let input = match input.tag {
             NO_TAPE => TensorVar::constant_on(
@@ -48,7 +48,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         numbers.push(input.index);
         values.push(input.value());
     }
-    let shapes: SmallVec<[&Shape; 4]> = values.iter().map(Tensor::shape).collect();
+    let shapes: SmallVec<[&Shape; 6]> = values.iter().map(Tensor::shape).collect();
     let out_shapes = match op.infer(&shapes) {
         Ok(out_shapes) => out_shapes,
         Err(misfit) => return Err(misfit.into_error(name, &shapes)),
@@ -77,7 +77,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
             outputs: tensors.len() as u32,
             residuals,
         });
-        let mut handles: SmallVec<[TensorVar<E>; 2]> = SmallVec::new();
+        let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         for tensor in tensors {
             let node = TensorNode {
                 kind: Kind::Output { call },
@@ -102,6 +102,6 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
 /// # Panics
 /// Where [`try_apply_op`] returns an error, and where it panics.
 #[track_caller]
-pub fn apply_op<E: Real, O: Op<E>>(op: O, inputs: &[TensorVar<E>]) -> SmallVec<[TensorVar<E>; 2]> {
+pub fn apply_op<E: Real, O: Op<E>>(op: O, inputs: &[TensorVar<E>]) -> SmallVec<[TensorVar<E>; 3]> {
     expect(try_apply_op(op, inputs))
 }
