@@ -3,16 +3,23 @@
 
 mod activation;
 mod conv;
+mod attention;
 mod index;
 mod loss;
 mod norm;
 mod pool;
 mod product;
+mod recurrent;
 mod reduce;
+mod rows;
 mod shape;
 mod softmax;
 
 pub use conv::{Conv2d, IntoPair};
+pub use attention::{
+    Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
+    try_scaled_dot_product_attention,
+};
 pub use index::{Indices, where_};
 pub use pool::Pool2d;
 pub use shape::{concat, stack, try_concat};

@@ -6,7 +6,7 @@ use smallvec::smallvec;
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::{Error, Real, Shape, Tensor, TensorVar};
+use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// A list of indices or labels, shared: making one from a slice copies it, a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,39 @@ impl<E: Real> Op<E> for IndexSelect {
         let op = IndexAdd { axis: self.axis, indices: self.indices.clone(), len };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for IndexSelect {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
+        let Some(sum) = call.sum(0) else { return };
+        add_slices(g, &self.indices, around(shape, self.axis), sum);
+    }
+}
+
+/// Adds the slices of `x`, one after the other, to those of `sum` at the indices. `sum` has the lengths
+/// (before, along, after) around the axis.
+///
+/// Always in the order of the indices, on one thread: an index may stand several times.
+fn add_slices<E: Real>(
+    x: &[E],
+    indices: &Indices,
+    (before, len, after): (usize, usize, usize),
+    sum: &mut [E],
+) {
+    if after == 0 {
+        return;
+    }
+    let mut slices = x.chunks_exact(after);
+    for block in 0..before {
+        for (&i, x) in indices.0.iter().zip(&mut slices) {
+            let target = &mut sum[(block * len + i) * after..][..after];
+            target.iter_mut().zip(x).for_each(|(target, &x)| *target += x);
+        }
+    }
 }
 
 /// Adds slices up at given places of an axis of zeros: the transpose of [`IndexSelect`].
@@ -123,19 +156,9 @@ impl<E: Real> Op<E> for IndexAdd {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (before, _, after) = around(inputs[0].shape(), self.axis);
-        let x = inputs[0].as_slice();
         let out = outputs.buffer(0);
         out.fill(E::ZERO);
-        let mut at = 0;
-        for block in 0..before {
-            for &i in &*self.indices.0 {
-                let target = &mut out[(block * self.len + i) * after..][..after];
-                for (target, &x) in target.iter_mut().zip(&x[at..at + after]) {
-                    *target += x;
-                }
-                at += after;
-            }
-        }
+        add_slices(inputs[0].as_slice(), &self.indices, (before, self.len, after), out);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -216,6 +239,17 @@ impl<E: Real> Op<E> for Gather {
         let op = ScatterAdd { axis: self.axis, indices: self.indices.clone(), len };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Gather {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (len, g) = (call.inputs[0].shape()[self.axis], call.cotangent().as_slice());
+        let Some(sum) = call.sum(0) else { return };
+        for_each_place(&self.indices, &self.shape, self.axis, len, |at, to| sum[to] += g[at]);
+    }
 }
 
 impl<E: Real> Op<E> for ScatterAdd {
@@ -262,6 +296,51 @@ impl<E: Real> TensorVar<E> {
         let axis = self.axis("index_select", axis);
         let op = IndexSelect { axis, indices: indices.into() };
         Ok(crate::try_apply_op(op, &[self])?[0])
+    }
+
+    /// The rows of a table at `indices`: of a table `[n, d]` the rows `[indices, d]`, of a table `[n]`
+    /// the numbers `[indices]`. An index may stand several times; its derivatives add up, in place, and
+    /// rows that nobody asks for cost nothing more than the zeros of their gradient.
+    ///
+    /// ```
+    /// use tape::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let table = tape.tensor([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]]);
+    /// let tokens = [2, 0, 2, 1];
+    /// let rows = table.embedding(tokens);
+    /// assert_eq!(rows.value(), Tensor::from([[20.0, 21.0], [0.0, 1.0], [20.0, 21.0], [10.0, 11.0]]));
+    /// // A batch of two sequences.
+    /// assert_eq!(rows.reshape([2, 2, 2]).shape(), [2, 2, 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If an index is out of range, or the table has rank 0.
+    #[track_caller]
+    pub fn embedding(self, indices: impl Into<Indices>) -> Self {
+        expect(self.try_embedding(indices))
+    }
+
+    /// Like [`embedding`](Self::embedding), for indices from outside.
+    ///
+    /// # Errors
+    /// If an index is out of range, or the table has rank 0.
+    #[track_caller]
+    pub fn try_embedding(self, indices: impl Into<Indices>) -> Result<Self, Error> {
+        let shape = self.shape();
+        let Some(&rows) = shape.first() else {
+            return Err(Error::shape("embedding", &[&shape], "a table has rows".to_owned()));
+        };
+        let indices = indices.into();
+        let outside = indices.0.iter().enumerate().find(|&(_, &i)| i >= rows);
+        if let Some((position, index)) = outside {
+            return Err(Error::Argument {
+                operation: "embedding",
+                detail: format!("index {index} at position {position} for a table of {rows} rows"),
+                location: std::panic::Location::caller(),
+            });
+        }
+        Ok(crate::try_apply_op(IndexSelect { axis: 0, indices }, &[self])?[0])
     }
 
     /// At each place of a tensor of the given shape, the element of this one whose index along

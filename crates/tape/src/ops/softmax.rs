@@ -2,10 +2,14 @@
 
 use smallvec::smallvec;
 
-use crate::kernels::sum;
+use super::rows::{dot, exp_in_place, exponentials, total, vectorised};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
-use crate::{Real, Shape, Tensor, TensorVar};
+use crate::threads::for_each_pair_of_blocks;
+use crate::{KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
+
+/// How many elements are worth handing to another thread.
+const BLOCK: usize = 1 << 15;
 
 /// `y = exp(x) / sum exp(x)`; the cotangent of `x` is `y (g - sum g y)`.
 struct Softmax {
@@ -17,40 +21,47 @@ struct LogSoftmax {
     axis: usize,
 }
 
-/// Calls `f(input, output, stride)` for each line along the axis: its elements are those at multiples of
-/// the stride.
+/// Fills `out` line by line along an axis: `f` makes a line of `out` from the lines of `a` and `b` at the
+/// same place. With `add`, the line is added to what is there.
 fn for_each_line<E: Real>(
-    x: &Tensor<E>,
+    shape: &Shape,
     axis: usize,
+    [a, b]: [&[E]; 2],
     out: &mut [E],
-    mut f: impl FnMut(&[E], &mut [E], usize),
+    add: bool,
+    f: impl Fn(&[E], &[E], &mut [E]) + Copy + Sync + Send,
 ) {
-    let shape = x.shape();
+    let len = shape[axis];
     let stride = shape[axis + 1..].iter().product::<usize>();
-    let block = shape[axis] * stride;
     if out.is_empty() {
         return;
     }
-    for (x, out) in x.as_slice().chunks_exact(block).zip(out.chunks_exact_mut(block)) {
-        for k in 0..stride {
-            f(&x[k..], &mut out[k..], stride);
+    // Whole lines lie together in `along` elements.
+    let along = len * stride;
+    let block = (BLOCK / along).max(1) * along;
+    let direct = stride == 1 && !add;
+    let room = if direct { 0 } else { 3 * len };
+    let mut scratch = Scratch::<E>::filled(room * out.len().div_ceil(block), E::ZERO);
+    for_each_pair_of_blocks(out, block, &mut scratch, room, |k, out, scratch| {
+        let (a, b) = (&a[k * block..][..out.len()], &b[k * block..][..out.len()]);
+        if direct {
+            let lines = a.chunks_exact(len).zip(b.chunks_exact(len));
+            out.chunks_exact_mut(len).zip(lines).for_each(|(out, (a, b))| f(a, b, out));
+            return;
         }
-    }
-}
-
-/// The largest element of a line (NaN if there is one) and the sum of the exponentials relative to it,
-/// which are left in `exponentials`.
-fn largest_and_sum<E: Real>(x: &[E], stride: usize, exponentials: &mut [E]) -> (E, E) {
-    let mut largest = E::lit(f64::NEG_INFINITY);
-    for &x in x.iter().step_by(stride) {
-        if x > largest || x.is_nan() {
-            largest = x;
+        let (line_a, rest) = scratch.split_at_mut(len);
+        let (line_b, line) = rest.split_at_mut(len);
+        for start in (0..out.len()).step_by(along).flat_map(|at| at..at + stride) {
+            let places = (start..start + along).step_by(stride);
+            for (i, at) in places.clone().take(len).enumerate() {
+                (line_a[i], line_b[i]) = (a[at], b[at]);
+            }
+            f(line_a, line_b, line);
+            for (&x, at) in line.iter().zip(places) {
+                out[at] = if add { out[at] + x } else { x };
+            }
         }
-    }
-    for (e, &x) in exponentials.iter_mut().zip(x.iter().step_by(stride)) {
-        *e = (x - largest).exp();
-    }
-    (largest, sum(exponentials))
+    });
 }
 
 impl<E: Real> Op<E> for Softmax {
@@ -61,12 +72,16 @@ impl<E: Real> Op<E> for Softmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let mut line = Scratch::<E>::filled(inputs[0].shape()[self.axis], E::ZERO);
-        for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
-            let (_, sum) = largest_and_sum(x, stride, &mut line);
-            for (out, &e) in out.iter_mut().step_by(stride).zip(line.iter()) {
-                *out = e / sum;
-            }
+        let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
+        for_each_line(shape, self.axis, [x, x], outputs.buffer(0), false, |x, _, y| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    y.copy_from_slice(x);
+                    let (_, sum) = exponentials(y);
+                    y.iter_mut().for_each(|y| *y /= sum);
+                },
+            );
         });
         Ok(())
     }
@@ -74,6 +89,28 @@ impl<E: Real> Op<E> for Softmax {
         let (g, y) = (call.cotangent(), call.outputs[0]);
         let inner = (g * y).sum_axes_keep(self.axis as isize);
         smallvec![Some(y * (g - inner))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Softmax {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (g, y) = (call.cotangent().as_slice(), call.outputs[0].as_slice());
+        let shape = call.inputs[0].shape();
+        let Some(target) = call.target(0) else { return };
+        for_each_line(shape, self.axis, [g, y], target.buffer, target.add, |g, y, out| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let inner = dot(g, y);
+                    for ((out, &g), &y) in out.iter_mut().zip(g).zip(y) {
+                        *out = y * (g - inner);
+                    }
+                },
+            );
+        });
     }
 }
 
@@ -85,13 +122,19 @@ impl<E: Real> Op<E> for LogSoftmax {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let mut line = Scratch::<E>::filled(inputs[0].shape()[self.axis], E::ZERO);
-        for_each_line(&inputs[0], self.axis, outputs.buffer(0), |x, out, stride| {
-            let (largest, sum) = largest_and_sum(x, stride, &mut line);
-            let ln = sum.ln();
-            for (out, &x) in out.iter_mut().step_by(stride).zip(x.iter().step_by(stride)) {
-                *out = x - largest - ln;
-            }
+        let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
+        for_each_line(shape, self.axis, [x, x], outputs.buffer(0), false, |x, _, y| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    y.copy_from_slice(x);
+                    let (largest, sum) = exponentials(y);
+                    let ln = sum.ln();
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = x - largest - ln;
+                    }
+                },
+            );
         });
         Ok(())
     }
@@ -100,10 +143,36 @@ impl<E: Real> Op<E> for LogSoftmax {
         let total = g.sum_axes_keep(self.axis as isize);
         smallvec![Some(g - y.exp() * total)]
     }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for LogSoftmax {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (g, y) = (call.cotangent().as_slice(), call.outputs[0].as_slice());
+        let shape = call.inputs[0].shape();
+        let Some(target) = call.target(0) else { return };
+        for_each_line(shape, self.axis, [g, y], target.buffer, target.add, |g, y, out| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let total = total(g);
+                    out.copy_from_slice(y);
+                    exp_in_place(out);
+                    for (out, &g) in out.iter_mut().zip(g) {
+                        *out = g - *out * total;
+                    }
+                },
+            );
+        });
+    }
 }
 
 impl<E: Real> TensorVar<E> {
     /// `exp(x) / sum exp(x)` along an axis, from the largest element, so that nothing overflows.
+    ///
+    /// A line whose elements are all minus infinity is NaN.
     ///
     /// # Panics
     /// If the axis does not exist.

@@ -1,0 +1,206 @@
+//! Recurrent networks: one operation for a whole sequence.
+
+mod gru;
+mod lstm;
+
+use smallvec::SmallVec;
+
+use super::rows::{sigmoid_in_place, tanh_in_place};
+use crate::kernels::{Matrix, sum_rows};
+use crate::op::Misfit;
+use crate::{KernelCall, Real, Shape, Tensor, recycle};
+
+/// The lengths of a sequence of batches.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    time: usize,
+    batch: usize,
+    input: usize,
+    hidden: usize,
+}
+
+impl Lengths {
+    /// Those of `x` `[time, batch, input]` and a state `[batch, hidden]`.
+    fn new(x: &Shape, state: &Shape) -> Result<Self, Misfit> {
+        let (&[time, batch, input], &[rows, hidden]) = (&**x, &**state) else {
+            let detail = "the input is [time, batch, input], a state [batch, hidden]";
+            return Err(Misfit::shape(detail));
+        };
+        if rows != batch || batch == 0 || hidden == 0 {
+            let detail = format!("a state for {batch} sequences is [{batch}, hidden]");
+            return Err(Misfit::shape(detail));
+        }
+        Ok(Lengths { time, batch, input, hidden })
+    }
+
+    /// Of shapes that have been accepted.
+    fn known(x: &Shape, state: &Shape) -> Self {
+        Self::new(x, state).expect("the operation has accepted the shapes")
+    }
+
+    /// The number of rows of the products over all steps.
+    fn rows(self) -> usize {
+        self.time * self.batch
+    }
+
+    /// The length of a state.
+    fn state(self) -> usize {
+        self.batch * self.hidden
+    }
+
+    /// How many rows of a batch one thread works on at a time, in a step with that many gates.
+    fn rows_per_block(self, gates: usize) -> usize {
+        const MULTIPLICATIONS: usize = 1 << 20;
+        let worth = MULTIPLICATIONS / (gates * self.hidden * self.hidden);
+        worth.max(self.batch.div_ceil(BLOCKS)).max(1)
+    }
+}
+
+/// The most blocks that a batch is divided into.
+const BLOCKS: usize = 16;
+
+/// What one thread does at a time: its rows of the matrices of a step.
+type Jobs<T> = SmallVec<[T; BLOCKS]>;
+
+/// Checks the shape of a weight or a bias.
+fn check(name: &str, shape: &Shape, expected: &[usize]) -> Result<(), Misfit> {
+    if **shape == *expected {
+        return Ok(());
+    }
+    Err(Misfit::shape(format!("{name} is {expected:?}, not {shape}")))
+}
+
+/// Memory for numbers of unspecified value, from the pool and back.
+struct Room<E: Real>(Option<Tensor<E>>);
+
+impl<E: Real> Room<E> {
+    fn new(len: usize) -> Self {
+        Room(Some(Tensor::uninitialised([len].into())))
+    }
+
+    fn slice(&mut self) -> &mut [E] {
+        self.0.as_mut().expect("it is there until it is dropped").as_mut_slice()
+    }
+}
+
+impl<E: Real> Drop for Room<E> {
+    fn drop(&mut self) {
+        if let Some(tensor) = self.0.take() {
+            recycle::give(tensor.into_buffer());
+        }
+    }
+}
+
+/// A matrix in row-major order.
+fn matrix<E>(data: &[E], rows: usize, columns: usize) -> Matrix<'_, E> {
+    Matrix { data, rows, columns, transposed: false }
+}
+
+/// The transpose of a matrix with that many rows and columns.
+fn transposed<E>(data: &[E], rows: usize, columns: usize) -> Matrix<'_, E> {
+    Matrix { data, rows: columns, columns: rows, transposed: true }
+}
+
+/// Writes or adds a product; lengths of 0 are allowed.
+fn multiply<E: Real>(out: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, add: bool) {
+    if out.is_empty() {
+        return;
+    }
+    if a.columns == 0 {
+        if !add {
+            out.fill(E::ZERO);
+        }
+        return;
+    }
+    E::matmul(out, a, b, add);
+}
+
+/// Copies the transpose of a matrix.
+fn transpose<E: Real>(x: &[E], columns: usize, out: &mut [E]) {
+    const TILE: usize = 16;
+    let rows = x.len() / columns;
+    for first in (0..columns).step_by(TILE) {
+        for row in 0..rows {
+            for column in first..columns.min(first + TILE) {
+                out[column * rows + row] = x[row * columns + column];
+            }
+        }
+    }
+}
+
+/// The cotangents of what goes into the gates of all steps at once: `z = x w + b` with the cotangent
+/// `dz`, for the inputs with these numbers.
+fn input_products<E: Real>(
+    call: &mut KernelCall<'_, E>,
+    [x, w, b]: [usize; 3],
+    lengths: Lengths,
+    dz: &[E],
+) {
+    let inputs = call.inputs;
+    let (rows, input) = (lengths.rows(), lengths.input);
+    let width = inputs[b].len();
+    if let Some(target) = call.target(x) {
+        let w = transposed(inputs[w].as_slice(), input, width);
+        multiply(target.buffer, matrix(dz, rows, width), w, target.add);
+    }
+    if let Some(target) = call.target(w) {
+        let x = transposed(inputs[x].as_slice(), rows, input);
+        multiply(target.buffer, x, matrix(dz, rows, width), target.add);
+    }
+    add_rows(call, b, dz);
+}
+
+/// Adds the sum of the rows of `dz` to the cotangent of a bias.
+fn add_rows<E: Real>(call: &mut KernelCall<'_, E>, bias: usize, dz: &[E]) {
+    let Some(sum) = call.sum(bias) else { return };
+    let mut room = Room::new(sum.len());
+    if dz.is_empty() {
+        return;
+    }
+    sum_rows(dz, room.slice());
+    sum.iter_mut().zip(room.slice()).for_each(|(sum, &mut x)| *sum += x);
+}
+
+/// The cotangent of the recurrent weights: the sum over the steps of `hᵀ dz`, where `h` is the state
+/// before the step.
+fn recurrent_product<E: Real>(
+    call: &mut KernelCall<'_, E>,
+    [state, w]: [usize; 2],
+    lengths: Lengths,
+    y: &[E],
+    dz: &[E],
+) {
+    let inputs = call.inputs;
+    let Lengths { time, batch, hidden, .. } = lengths;
+    let width = inputs[w].shape()[1];
+    let Some(target) = call.target(w) else { return };
+    let first = batch.min(lengths.rows());
+    let h = transposed(&inputs[state].as_slice()[..first * hidden], first, hidden);
+    multiply(target.buffer, h, matrix(&dz[..first * width], first, width), target.add);
+    if time > 1 {
+        // The states after all steps but the last one are those before all but the first.
+        let rows = (time - 1) * batch;
+        let h = transposed(&y[..rows * hidden], rows, hidden);
+        multiply(target.buffer, h, matrix(&dz[first * width..], rows, width), true);
+    }
+}
+
+/// Writes or adds a cotangent that has been computed.
+fn put<E: Real>(call: &mut KernelCall<'_, E>, input: usize, cotangent: &[E]) {
+    if let Some(target) = call.target(input) {
+        super::rows::put(target.buffer, cotangent, E::ONE, target.add);
+    }
+}
+
+/// Fills `rows` with copies of one row.
+fn repeat_row<E: Real>(rows: &mut [E], row: &[E]) {
+    rows.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(row));
+}
+
+/// The cotangent of a final state, or zeros.
+fn fill_from<E: Real>(out: &mut [E], cotangent: Option<&Tensor<E>>) {
+    match cotangent {
+        Some(g) => out.copy_from_slice(g.as_slice()),
+        None => out.fill(E::ZERO),
+    }
+}
