@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::optim::transforms::{ClipGlobalNorm, ScaleByAdam, ScaleBySchedule};
 use wengert::prelude::*;
+use wengert::tape::{Attention, Indices, multi_head_attention, scaled_dot_product_attention};
 
 /// The system's allocator, with a count of the calls of each thread: tests run side by side.
 struct Counting;
@@ -145,6 +146,45 @@ fn a_step_of_a_small_network() {
 #[test]
 fn a_step_with_a_loss_of_ones_own() {
     assert_eq!(mlp_step(|x, y| (x - y).apply(Huber { delta: 1.0 }).mean()), [0; 10]);
+}
+
+/// A step of a small model of sequences, which is made of all operations for them.
+fn sequence_step() -> Vec<usize> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut normal = |shape: &[usize]| Tensor::<f32>::normal(shape, 0.0, 0.3, &mut rng);
+    let weights = [
+        normal(&[20, 16]),
+        normal(&[16, 48]),
+        normal(&[16, 64]),
+        normal(&[16, 64]),
+        normal(&[64]),
+        normal(&[16, 48]),
+        normal(&[16, 48]),
+        normal(&[48]),
+        normal(&[16, 20]),
+    ];
+    let state = Tensor::<f32>::zeros([40, 16]);
+    let tokens = Indices::from((0..6 * 40).map(|i| (7 * i + 3) % 20).collect::<Vec<_>>());
+    let mut tape = Tape::<f32>::default();
+    allocations_after_warm_up(|| {
+        tape.reset();
+        let v = weights.each_ref().map(|w| tape.tensor(w));
+        let zeros = tape.constant(&state);
+        let x = v[0].embedding(&tokens).reshape([6, 40, 16]);
+        let causal = Attention { causal: true, ..Attention::default() };
+        let x = x + multi_head_attention(x.matmul(v[1]), 2, causal);
+        let (y, h, c) = x.lstm(zeros, zeros, v[2], v[3], v[4]);
+        let (y, h) = y.gru(h * c, v[5], v[6], v[7], v[7]);
+        let y = scaled_dot_product_attention(y, y, x, causal).softmax(-1) + h;
+        let loss = y.matmul(v[8]).cross_entropy(&tokens);
+        let g = loss.backward().expect("live");
+        assert!(g.wrt(v[0]).iter().all(|g| g.is_finite()));
+    })
+}
+
+#[test]
+fn a_step_of_a_model_of_sequences() {
+    assert_eq!(sequence_step(), [0; 10]);
 }
 
 #[test]

@@ -7,7 +7,10 @@ mod common;
 use common::{panic_at, panic_message};
 use wengert::autograd::Error;
 use wengert::prelude::*;
-use wengert::tape::{concat, stack, try_concat};
+use wengert::tape::{
+    Attention, concat, multi_head_attention, scaled_dot_product_attention, stack, try_concat,
+    try_multi_head_attention, try_scaled_dot_product_attention,
+};
 
 /// Checks the message and that the panic is at the line of the call.
 macro_rules! misuse {
@@ -114,6 +117,57 @@ fn labels_and_indices_out_of_range() {
     misuse!(logits.index_select(0, [0, 4]), "index_select", "index 4", "axis 0 of length 4");
     misuse!(logits.gather(1, [4, 1], [0, 1, 2, 10]), "gather", "index 10", "axis 1 of length 10");
     misuse!(logits.gather(1, [3, 1], [0, 1, 2]), "gather", "[3, 1]", "[4, 10]");
+}
+
+#[test]
+fn sequences_that_do_not_fit() {
+    let tape = Tape::new();
+    let zeros = |shape: &[usize]| tape.tensor(Tensor::zeros(shape));
+    let (q, k) = (zeros(&[2, 3, 4]), zeros(&[2, 5, 4]));
+    let plain = Attention::default();
+
+    misuse!(
+        scaled_dot_product_attention(q, k, q, plain),
+        "scaled_dot_product_attention",
+        "5 keys and 3 values"
+    );
+    misuse!(
+        scaled_dot_product_attention(q, zeros(&[2, 5, 3]), k, plain),
+        "queries of 4 and keys of 3 numbers",
+        "[2, 3, 4]",
+        "[2, 5, 3]"
+    );
+    misuse!(scaled_dot_product_attention(q, zeros(&[5, 4]), k, plain), "before the last two");
+    misuse!(scaled_dot_product_attention(zeros(&[4]), k, k, plain), "matrices", "[4]");
+    misuse!(
+        scaled_dot_product_attention(zeros(&[3, 0]), zeros(&[2, 0]), zeros(&[2, 1]), plain),
+        "queries of 0"
+    );
+    let masked = Attention { mask: Some(zeros(&[3, 4])), ..plain };
+    misuse!(scaled_dot_product_attention(q, k, k, masked), "the scores [2, 3, 5]", "[3, 4]");
+    misuse!(multi_head_attention(q, 2, plain), "multi_head_attention", "2 heads", "[2, 3, 4]");
+    misuse!(multi_head_attention(zeros(&[3, 6]), 0, plain), "0 heads");
+    let masked = Attention { mask: Some(zeros(&[4, 4])), ..plain };
+    misuse!(multi_head_attention(zeros(&[3, 6]), 2, masked), "the scores [2, 3, 3]", "[4, 4]");
+    assert!(try_scaled_dot_product_attention(q, k, q, plain).is_err());
+    assert!(try_multi_head_attention(q, 2, plain).is_err());
+
+    let (x, h) = (zeros(&[7, 2, 3]), zeros(&[2, 4]));
+    let (w, u, b) = (zeros(&[3, 16]), zeros(&[4, 16]), zeros(&[16]));
+    misuse!(x.lstm(h, h, u, u, b), "lstm", "w_ih is [3, 16], not [4, 16]", "[7, 2, 3]");
+    misuse!(x.lstm(h, zeros(&[4]), w, u, b), "c0 is [2, 4], not [4]");
+    misuse!(x.lstm(h, h, w, w, b), "w_hh is [4, 16], not [3, 16]");
+    misuse!(x.lstm(h, h, w, u, h), "the bias is [16], not [2, 4]");
+    misuse!(h.lstm(h, h, w, u, b), "the input is [time, batch, input]");
+    misuse!(x.lstm(zeros(&[3, 4]), h, w, u, b), "a state for 2 sequences");
+    misuse!(x.gru(h, w, u, b, b), "gru", "w_ih is [3, 12], not [3, 16]");
+    assert!(x.try_lstm(h, h, u, u, b).is_err());
+    assert!(x.try_gru(h, w, u, b, b).is_err());
+
+    misuse!(h.embedding([0, 2]), "embedding", "index 2 at position 1 for a table of 2 rows");
+    misuse!(h.sum().embedding([0]), "embedding", "[]");
+    misuse!(h.sum().cross_entropy([0]), "cross_entropy", "[]");
+    assert!(h.try_embedding([2]).is_err());
 }
 
 #[test]
