@@ -11,6 +11,9 @@ const ROWS: usize = 64;
 /// for each query and compute them again, so that memory grows with the length and not with its square.
 const KEPT: usize = 1 << 14;
 
+/// A length of rows, in elements, of which all vector instructions fill a whole number.
+const VECTOR: usize = 16;
+
 /// What all heads have in common: `t` queries and `s` keys of `d` numbers, values of `width` numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<E> {
@@ -139,11 +142,11 @@ impl<E: Real> Head<E> {
             #[inline(always)]
             || {
                 for r in 0..block.rows {
-                    let (row, unseen) = self.scores(tile, block, mask, r);
+                    let row = self.scores(tile, block, mask, r);
                     let (largest, sum) = exponentials(row);
                     let scale = E::ONE / sum;
                     row.iter_mut().for_each(|p| *p *= scale);
-                    unseen.fill(E::ZERO);
+                    self.hide(tile, block, r);
                     if let Some(parts) = &mut parts {
                         (parts[2 * r], parts[2 * r + 1]) = (largest, sum);
                     }
@@ -158,15 +161,15 @@ impl<E: Real> Head<E> {
             #[inline(always)]
             || {
                 for (r, part) in parts.chunks_exact(2).enumerate() {
-                    let (row, unseen) = self.scores(tile, block, mask, r);
-                    probabilities(row, part[0], part[1]);
-                    unseen.fill(E::ZERO);
+                    probabilities(self.scores(tile, block, mask, r), part[0], part[1]);
+                    self.hide(tile, block, r);
                 }
             },
         );
     }
 
-    /// Scales row `r` of a tile and adds the mask; also the rest of the row, which the query does not see.
+    /// Scales row `r` of a tile and adds the mask. What is returned may go beyond what the query sees, with
+    /// minus infinity there: lengths that are multiples of a vector are fast.
     #[inline(always)]
     fn scores<'t>(
         &self,
@@ -174,10 +177,11 @@ impl<E: Real> Head<E> {
         block: Block,
         mask: Option<Mask<'_, E>>,
         r: usize,
-    ) -> (&'t mut [E], &'t mut [E]) {
-        let row = &mut tile[r * block.keys..][..block.keys];
+    ) -> &'t mut [E] {
         let query = block.first + r;
-        let (row, unseen) = row.split_at_mut(self.seen(query));
+        let seen = self.seen(query);
+        let row = &mut tile[r * block.keys..][..block.keys];
+        let row = &mut row[..seen.next_multiple_of(VECTOR).min(block.keys)];
         row.iter_mut().for_each(|x| *x *= self.scale);
         if let Some(mask) = mask {
             let data = &mask.data[query * mask.strides[0]..];
@@ -186,7 +190,14 @@ impl<E: Real> Head<E> {
                 _ => row.iter_mut().zip(data).for_each(|(x, &m)| *x += m),
             }
         }
-        (row, unseen)
+        row[seen..].fill(E::lit(f64::NEG_INFINITY));
+        row
+    }
+
+    /// Gives the keys that the query of row `r` does not see the probability 0.
+    #[inline(always)]
+    fn hide(&self, tile: &mut [E], block: Block, r: usize) {
+        tile[r * block.keys..][..block.keys][self.seen(block.first + r)..].fill(E::ZERO);
     }
 
     /// The cotangents of the inputs from that of the result. With `P` the probabilities, `G` the

@@ -44,7 +44,7 @@ impl Rows {
     }
 
     /// Puts the matrix of one head into rows of `columns` numbers, or adds it.
-    fn write<E: Real>(self, x: &[E], target: Target<'_, E>, columns: usize, first: usize) {
+    fn write<E: Real>(self, x: &[E], target: &mut Target<'_, E>, columns: usize, first: usize) {
         let rows = target.buffer.chunks_exact_mut(columns);
         for (row, x) in rows.zip(x.chunks_exact(self.d)) {
             let row = &mut row[first..first + self.d];
@@ -133,8 +133,8 @@ impl<E: Real> Op<E> for Packed {
                     let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
                     let kept = &mut kept[h * head.kept()..][..head.kept()];
                     head.forward(matrices(qkv, size, mask), y, kept, scratch);
-                    let target = Target { buffer: &mut *out, add: false };
-                    rows.write(y, target, rows.width(), h * rows.d);
+                    let mut target = Target { buffer: &mut *out, add: false };
+                    rows.write(y, &mut target, rows.width(), h * rows.d);
                 }
             }
         });
@@ -222,7 +222,6 @@ impl<E: Real> VjpKernel<E> for Packed {
                         head.backward(matrices(qkv, size, mask), dy, kept, cotangents, scratch);
                         let Some(target) = &mut target else { continue };
                         for (part, x) in dqkv.chunks_exact(size.max(1)).enumerate() {
-                            let target = Target { buffer: &mut *target.buffer, add: target.add };
                             let first = part * rows.width() + h * rows.d;
                             rows.write(x, target, 3 * rows.width(), first);
                         }
