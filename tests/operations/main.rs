@@ -68,8 +68,8 @@ fn single(x: &Tensor) -> Tensor<f32> {
 mod absence;
 mod accuracy;
 mod arithmetic;
-mod convolution;
 mod attention;
+mod convolution;
 mod elementary;
 mod indexing;
 mod networks;

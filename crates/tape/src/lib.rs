@@ -58,12 +58,11 @@ pub use error::Error;
 pub use inner::Label;
 pub use kernel_rule::{KernelCall, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-pub use ops::{Conv2d, Indices, IntoPair, Pool2d, concat, stack, try_concat, where_};
 pub use ops::{
-    Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
-    try_scaled_dot_product_attention,
+    Attention, Conv2d, Indices, IntoPair, Pool2d, concat, multi_head_attention,
+    scaled_dot_product_attention, stack, try_concat, try_multi_head_attention,
+    try_scaled_dot_product_attention, where_,
 };
-pub use ops::{Indices, concat, stack, try_concat, where_};
 pub use real::Real;
 pub use rule::{Binary, Ternary, Unary};
 pub use scalar::Var;

@@ -2,8 +2,8 @@
 //! user's would.
 
 mod activation;
-mod conv;
 mod attention;
+mod conv;
 mod index;
 mod loss;
 mod norm;
@@ -15,11 +15,11 @@ mod rows;
 mod shape;
 mod softmax;
 
-pub use conv::{Conv2d, IntoPair};
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
     try_scaled_dot_product_attention,
 };
+pub use conv::{Conv2d, IntoPair};
 pub use index::{Indices, where_};
 pub use pool::Pool2d;
 pub use shape::{concat, stack, try_concat};

@@ -2,11 +2,11 @@
 
 use smallvec::smallvec;
 
-use super::wide::{Arithmetic, Task, at_best_level};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_pair_of_blocks;
+use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel, recycle};
 
 /// `layer_norm` of `x`, gain and bias: with `z = (x - mean) / std` in each row, `y = gain z + bias`.

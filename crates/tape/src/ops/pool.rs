@@ -4,11 +4,11 @@ use smallvec::smallvec;
 
 use super::conv::window::{IntoPair, Window, image};
 use super::index::Indices;
-use super::wide::{Arithmetic, Task, at_best_level};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::threads::{for_each_block, for_each_pair_of_blocks};
+use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// The window of a pooling: it moves by its own size and without padding, unless said otherwise.

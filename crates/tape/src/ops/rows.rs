@@ -4,6 +4,7 @@
 //! called inside of that.
 
 use crate::Real;
+use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 
 /// In how many lanes sums and extrema are taken, whatever the processor: so the bits are the same.
 const LANES: usize = 16;
@@ -18,22 +19,32 @@ pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// `e^x` of each element.
-#[inline(always)]
-pub(crate) fn exp_in_place<E: Real>(x: &mut [E]) {
-    x.iter_mut().for_each(|x| *x = x.exp());
+macro_rules! in_place {
+    ($(#[$meta:meta] $name:ident $task:ident $function:ident;)*) => { $(
+        struct $task<'a, E>(&'a mut [E]);
+
+        impl<E: Real> Task for $task<'_, E> {
+            type Output = ();
+            #[inline(always)]
+            fn run<A: Arithmetic>(self) {
+                self.0.iter_mut().for_each(|x| *x = <E as Vectorised>::$function::<A>(*x));
+            }
+        }
+
+        #[$meta]
+        pub(crate) fn $name<E: Real>(x: &mut [E]) {
+            at_best_level($task(x));
+        }
+    )* };
 }
 
-/// The logistic function of each element.
-#[inline(always)]
-pub(crate) fn sigmoid_in_place<E: Real>(x: &mut [E]) {
-    x.iter_mut().for_each(|x| *x = x.sigmoid());
-}
-
-/// The hyperbolic tangent of each element.
-#[inline(always)]
-pub(crate) fn tanh_in_place<E: Real>(x: &mut [E]) {
-    x.iter_mut().for_each(|x| *x = x.tanh());
+in_place! {
+    /// `e^x` of each element.
+    exp_in_place Exp exp;
+    /// The logistic function of each element.
+    sigmoid_in_place Sigmoid sigmoid;
+    /// The hyperbolic tangent of each element.
+    tanh_in_place Tanh tanh;
 }
 
 /// Combines lanes pairwise.

@@ -21,9 +21,9 @@ mod pack;
 mod tile;
 
 use super::window::{Window, embed};
-use crate::ops::wide::{Arithmetic, Task, at_best_level};
 use crate::recycle::Recycled;
 use crate::threads::for_each_pair_of_blocks;
+use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Real, Target};
 
 use pack::{Buffer, pack_cotangent, pack_filters, pack_transposed, unpack_lanes};

@@ -1,7 +1,7 @@
 //! The innermost loop of a convolution.
 
 use crate::Real;
-use crate::ops::wide::{Arithmetic, Task, at_best_level};
+use crate::vector::{Arithmetic, Task, at_best_level};
 
 /// How many rows are computed at once: their sums and one vector or two fill the registers.
 pub(super) const ROWS: usize = 8;
