@@ -17,9 +17,10 @@ pub mod prelude {
         ParamKey, Params, RmsProp, Schedule, Sgd,
     };
     pub use tape::{
-        Backward, Binary, Conv2d, Cotangents, Elementary, Misfit, Op, Outputs, Pool2d, Real, Shape,
-        Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, apply_op, concat, smallvec, stack,
-        where_,
+        Attention, Backward, Binary, Conv2d, Cotangents, Elementary, Indices, KernelCall, Misfit,
+        Op, Outputs, Pool2d, Real, Shape, Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var,
+        VjpKernel, apply_op, concat, multi_head_attention, scaled_dot_product_attention, smallvec,
+        stack, where_, with_threads,
     };
 }
 

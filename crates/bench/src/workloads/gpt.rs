@@ -123,39 +123,18 @@ impl Maker {
 }
 
 fn layer_norm(p: &Bound<f32>, x: TensorVar<f32>, Norm(gain, bias): Norm) -> TensorVar<f32> {
-    let centred = x - x.mean_axes_keep(-1);
-    let variance = centred.square().mean_axes_keep(-1);
-    centred / (variance + 1e-5).sqrt() * p[gain] + p[bias]
+    x.layer_norm(p[gain], p[bias], 1e-5)
 }
 
 fn dense(p: &Bound<f32>, x: TensorVar<f32>, Dense(weight, bias): Dense) -> TensorVar<f32> {
     x.matmul(p[weight]) + p[bias]
 }
 
-fn gelu(x: TensorVar<f32>) -> TensorVar<f32> {
-    let root = std::f32::consts::FRAC_2_PI.sqrt();
-    0.5 * x * (1.0 + (root * (x + 0.044715 * x * x * x)).tanh())
-}
-
-/// Attention of each head to the past; `mask` is minus infinity where the future is.
-fn attention(qkv: TensorVar<f32>, mask: &Tensor<f32>) -> TensorVar<f32> {
-    let parts = qkv.reshape([BATCH, TIME, 3, HEADS, HEAD]).permute(&[2, 0, 3, 1, 4]);
-    let [q, k, v] = [0, 1, 2].map(|part| parts.select(0, part));
-    let scores = q.matmul(k.transpose(-1, -2)) * (HEAD as f32).sqrt().recip() + mask;
-    let result = scores.softmax(-1).matmul(v);
-    result.permute(&[0, 2, 1, 3]).reshape([BATCH, TIME, WIDTH])
-}
-
 /// Runs the workload.
 pub(crate) fn run(settings: &Settings) -> Report {
     let tokens = labels(ROWS, TOKENS);
     let next = labels_in_order(1..ROWS + 1, TOKENS);
-    let mask = Tensor::from_fn(
-        [TIME, TIME],
-        |[query, key]| {
-            if key > query { f32::NEG_INFINITY } else { 0.0 }
-        },
-    );
+    let causal = Attention { causal: true, ..Attention::default() };
     let start = counting::live();
     let mut maker = Maker { params: Params::new() };
     let wte = maker.weight("wte".to_owned(), [TOKENS, WIDTH]);
@@ -164,12 +143,12 @@ pub(crate) fn run(settings: &Settings) -> Report {
     let last = maker.norm("gf".to_owned(), "hf".to_owned());
     let head = maker.weight("Wh".to_owned(), [WIDTH, TOKENS]);
     let loss = |_: &Tape<f32>, p: &Bound<f32>| {
-        let embedded = p[wte].index_select(0, &tokens).reshape([BATCH, TIME, WIDTH]);
+        let embedded = p[wte].embedding(&tokens).reshape([BATCH, TIME, WIDTH]);
         let mut h = embedded + p[wpe];
         for block in &blocks {
             let qkv = dense(p, layer_norm(p, h, block.norm1), block.qkv);
-            h += dense(p, attention(qkv, &mask), block.projection);
-            let hidden = gelu(dense(p, layer_norm(p, h, block.norm2), block.expand));
+            h += dense(p, multi_head_attention(qkv, HEADS, causal), block.projection);
+            let hidden = dense(p, layer_norm(p, h, block.norm2), block.expand).gelu_tanh();
             h += dense(p, hidden, block.contract);
         }
         layer_norm(p, h, last).matmul(p[head]).cross_entropy(&next)

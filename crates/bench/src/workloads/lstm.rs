@@ -31,7 +31,7 @@ const PRODUCTS: &[(usize, (usize, usize, usize))] = &[
 pub(crate) fn run(settings: &Settings) -> Report {
     // The sequences are rows; the recurrence goes along them.
     let at = |t: usize| (0..BATCH).map(move |sequence| sequence * TIME + t);
-    let tokens: Vec<_> = (0..TIME).map(|t| labels_in_order(at(t), TOKENS)).collect();
+    let tokens = labels_in_order((0..TIME).flat_map(at), TOKENS);
     let next = labels_in_order((0..TIME).flat_map(at).map(|i| i + 1), TOKENS);
     let zeros = Tensor::zeros([BATCH, UNITS]);
     let start = counting::live();
@@ -43,18 +43,10 @@ pub(crate) fn run(settings: &Settings) -> Report {
     let wo = params.insert("Wo", weight(4, [UNITS, TOKENS]));
     let bo = params.insert("bo", weight(5, [TOKENS]));
     let loss = |tape: &Tape<f32>, p: &Bound<f32>| {
-        let mut h = tape.constant(&zeros);
-        let mut c = h;
-        let mut states = Vec::with_capacity(TIME);
-        for tokens in &tokens {
-            let x = p[e].index_select(0, tokens);
-            let gates = x.matmul(p[wih]) + h.matmul(p[whh]) + p[b];
-            let gate = |k: usize| gates.narrow(1, k * UNITS, UNITS);
-            c = gate(1).sigmoid() * c + gate(0).sigmoid() * gate(2).tanh();
-            h = gate(3).sigmoid() * c.tanh();
-            states.push(h);
-        }
-        (concat(&states, 0).matmul(p[wo]) + p[bo]).cross_entropy(&next)
+        let x = p[e].embedding(&tokens).reshape([TIME, BATCH, 64]);
+        let zero = tape.constant(&zeros);
+        let y = x.lstm(zero, zero, p[wih], p[whh], p[b]).0;
+        (y.reshape([TIME * BATCH, UNITS]).matmul(p[wo]) + p[bo]).cross_entropy(&next)
     };
     let training = Training {
         workload: "T4",
