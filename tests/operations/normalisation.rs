@@ -122,18 +122,44 @@ fn gelu_in_its_approximate_form() {
         assert_gradients!(|x: TensorVar| x.gelu_tanh(), numbers([7], low, high));
         assert_gradients!(|x: TensorVar| x.gelu_tanh() * x, numbers([2, 3], low, high));
     }
-    // Far out it is 0 or x, with all its derivatives, in both precisions.
+    far_out(TensorVar::gelu_tanh, TensorVar::gelu_tanh);
+}
+
+#[test]
+fn gelu() {
+    let tape = Tape::new();
+    let y = tape.tensor([-6.0, -2.0, -0.5, 0.0, 0.5, 2.0]).gelu().value();
+    // x Phi(x), to 16 digits.
+    let expected = [
+        -5.919_525_870_226_207e-9,
+        -0.045_500_263_896_358_44,
+        -0.154_268_769_362_993_44,
+        0.0,
+        0.345_731_230_637_006_56,
+        1.954_499_736_103_641_6,
+    ];
+    assert_relative_eq!(y, Tensor::from(expected), epsilon = 0.0, max_relative = 2e-14);
+    for (low, high) in [(-0.5, 0.5), (-4.0, 4.0), (6.0, 8.0), (-8.0, -6.0)] {
+        assert_gradients!(|x: TensorVar| x.gelu(), numbers([7], low, high));
+        assert_gradients!(|x: TensorVar| x.gelu() * x, numbers([2, 3], low, high));
+    }
+    far_out(TensorVar::gelu, TensorVar::gelu);
+}
+
+/// Far out a unit is 0 or `x`, with all its derivatives, in both precisions.
+fn far_out(f: impl Fn(TensorVar) -> TensorVar, single: impl Fn(TensorVar<f32>) -> TensorVar<f32>) {
+    let tape = Tape::new();
     for (x, y, slope) in
         [(40.0, 40.0, 1.0), (1e30, 1e30, 1.0), (-40.0, 0.0, 0.0), (-1e30, 0.0, 0.0)]
     {
         let t = tape.tensor([x]);
-        let first = t.gelu_tanh().sum().grad_recorded(&[t]).unwrap()[0].unwrap();
+        let first = f(t).sum().grad_recorded(&[t]).unwrap()[0].unwrap();
         let second = first.sum().grad(&[t]).unwrap().wrt(t);
-        assert_eq!([t.gelu_tanh().item(), first.item(), second.item()], [y, slope, 0.0], "at {x}");
-        let single = Tape::<f32>::default();
-        let t = single.tensor([x as f32]);
-        let g = t.gelu_tanh().sum().backward().unwrap().wrt(t);
-        assert_eq!((t.gelu_tanh().item(), g.item()), (y as f32, slope as f32), "at {x}");
+        assert_eq!([f(t).item(), first.item(), second.item()], [y, slope, 0.0], "at {x}");
+        let tape = Tape::<f32>::default();
+        let t = tape.tensor([x as f32]);
+        let g = single(t).sum().backward().unwrap().wrt(t);
+        assert_eq!((single(t).item(), g.item()), (y as f32, slope as f32), "at {x}");
     }
-    assert!(tape.tensor([f64::NAN]).gelu_tanh().item().is_nan());
+    assert!(f(tape.tensor([f64::NAN])).item().is_nan());
 }

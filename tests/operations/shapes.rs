@@ -124,7 +124,7 @@ fn the_kernels_say_what_the_composites_say() {
             let composite = loss.grad_recorded(&[t]).unwrap()[0].unwrap().value();
             let kernel = loss.backward().unwrap().wrt(t);
             assert_relative_eq!(kernel, composite, epsilon = 1e-14);
-            assert!(shape.contains(&0) || kernel.iter().any(|&g| g != 0.0), "{name}");
+            assert!(y.value().len() == 0 || kernel.iter().any(|&g| g != 0.0), "{name}");
         }
     }
     // A cotangent that is asked for itself is not written over by what shares its buffer.

@@ -45,6 +45,7 @@ mod tensor;
 mod tensor_var;
 #[doc(hidden)]
 pub mod threads;
+#[doc(hidden)]
 pub mod vector;
 
 #[cfg(test)]

@@ -44,7 +44,46 @@ impl Unary for GeluTanh {
     }
 }
 
+/// `x erfc(-x / sqrt 2) / 2`; the derivative is `erfc(-x / sqrt 2) / 2 + x e^(-x^2 / 2) / sqrt(2 pi)`.
+#[derive(Clone, Copy, Debug)]
+struct Gelu;
+
+impl Unary for Gelu {
+    const NAME: &'static str = "gelu";
+
+    #[inline(always)]
+    fn value<T: Elementary>(&self, x: T) -> T {
+        T::lit(0.5) * x * (x * T::lit(-FRAC_1_SQRT_2)).erfc()
+    }
+
+    #[inline(always)]
+    fn partial<T: Elementary>(&self, x: T, _: T) -> T {
+        let density = (x * x * T::lit(-0.5)).exp() * T::lit(0.5 * SQRT_2_OVER_PI);
+        T::lit(0.5) * (x * T::lit(-FRAC_1_SQRT_2)).erfc() + x * density
+    }
+}
+
 impl<E: Real> TensorVar<E> {
+    /// The Gaussian error linear unit of each element, `x` times the normal distribution function of `x`:
+    ///
+    /// `0.5 x (1 + erf(x / sqrt 2))`
+    ///
+    /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed by `erfc`, which keeps the
+    /// digits for negative `x`.
+    ///
+    /// ```
+    /// use tape::Tape;
+    ///
+    /// let tape = Tape::new();
+    /// let y = tape.tensor([-100.0, 0.0, 1.0, 100.0]).gelu().value();
+    /// assert_eq!((y[[0]], y[[1]], y[[3]]), (-0.0, 0.0, 100.0));
+    /// assert!((y[[2]] - 0.841345).abs() < 1e-6);
+    /// ```
+    #[track_caller]
+    pub fn gelu(self) -> Self {
+        self.apply(Gelu)
+    }
+
     /// The Gaussian error linear unit in its approximate form, as in GPT-2, of each element:
     ///
     /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`

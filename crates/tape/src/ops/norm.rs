@@ -132,42 +132,27 @@ impl<E: Real> VjpKernel<E> for LayerNorm {
     }
 }
 
-/// Adds up, in lanes, what `f` makes of the elements of equally long rows.
+/// Adds up what `f` makes of each index below `len`, in lanes.
 #[inline(always)]
-fn sum_lanes<E: Real, const N: usize, const M: usize>(
-    rows: [&[E]; N],
-    f: impl Fn([E; N]) -> [E; M],
-) -> [E; M] {
-    let len = rows[0].len();
-    let rows = rows.map(|row| &row[..len]);
-    let mut lanes = [[E::ZERO; LANES]; M];
+fn sum_lanes<E: Real>(len: usize, f: impl Fn(usize) -> E) -> E {
+    let mut lanes = [E::ZERO; LANES];
     let whole = len / LANES * LANES;
-    let chunks = rows.map(|row| row.as_chunks::<LANES>().0);
-    for k in 0..whole / LANES {
-        let chunk = chunks.map(|chunks| &chunks[k]);
-        for lane in 0..LANES {
-            let terms = f(chunk.map(|chunk| chunk[lane]));
-            for m in 0..M {
-                lanes[m][lane] += terms[m];
-            }
+    for start in (0..whole).step_by(LANES) {
+        for (k, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(start + k);
         }
     }
     for k in whole..len {
-        let terms = f(rows.map(|row| row[k]));
-        for m in 0..M {
-            lanes[m][k - whole] += terms[m];
-        }
+        lanes[k - whole] += f(k);
     }
     let mut width = LANES / 2;
     while width > 0 {
-        for lanes in &mut lanes {
-            for k in 0..width {
-                lanes[k] += lanes[k + width];
-            }
+        for k in 0..width {
+            lanes[k] += lanes[k + width];
         }
         width /= 2;
     }
-    lanes.map(|lanes| lanes[0])
+    lanes[0]
 }
 
 /// Some rows of the forward pass.
@@ -189,10 +174,10 @@ impl<E: Real> Task for Normalise<'_, E> {
         let share = E::ONE / E::lit(width as f64);
         let rows = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
         for ((out, x), moments) in rows.zip(moments.as_chunks_mut::<2>().0) {
-            let [sum] = sum_lanes([x], |[x]| [x]);
-            let mean = sum * share;
+            let x = &x[..width];
+            let mean = sum_lanes(width, |k| x[k]) * share;
             // From the deviations: the mean of the squares less the square of the mean loses its digits.
-            let [squares] = sum_lanes([x], |[x]| [(x - mean) * (x - mean)]);
+            let squares = sum_lanes(width, |k| (x[k] - mean) * (x[k] - mean));
             let scale = E::ONE / (squares * share + eps).sqrt();
             *moments = [mean, scale];
             let (gain, bias) = (&gain[..width], &bias[..width]);
@@ -238,11 +223,10 @@ impl<E: Real> Task for Pull<'_, E> {
             if out.is_empty() {
                 continue;
             }
-            let [sum, with_z] = sum_lanes([x, g, gain], |[x, g, gain]| {
-                let h = g * gain;
-                [h, h * ((x - mean) * scale)]
-            });
-            let (mean_h, mean_hz) = (sum * share, with_z * share);
+            let (x, g, gain) = (&x[..width], &g[..width], &gain[..width]);
+            let mean_h = sum_lanes(width, |k| g[k] * gain[k]) * share;
+            let with_z = sum_lanes(width, |k| g[k] * gain[k] * (x[k] - mean));
+            let mean_hz = with_z * scale * share;
             let out = &mut out[row * width..][..width];
             for k in 0..width {
                 let z = (x[k] - mean) * scale;

@@ -7,7 +7,7 @@ use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
 use crate::threads::for_each_block;
-use crate::vector::{Arithmetic, Task, at_best_level, exp_in_place};
+use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 use crate::{Error, IntoAxes, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// The axes that a reduction runs over, and whether they stay with length 1.
@@ -242,7 +242,7 @@ impl<E: Real> Task for Best<'_, E> {
             }
             return;
         }
-        const LANES: usize = 32;
+        const LANES: usize = 16;
         let mut lanes = [out[0]; LANES];
         let (chunks, rest) = x.as_chunks::<LANES>();
         for chunk in chunks {
@@ -253,7 +253,14 @@ impl<E: Real> Task for Best<'_, E> {
         for (best, &x) in lanes.iter_mut().zip(rest) {
             *best = better(largest, *best, x);
         }
-        out[0] = lanes.into_iter().fold(out[0], |best, x| better(largest, best, x));
+        let mut width = LANES / 2;
+        while width > 0 {
+            for k in 0..width {
+                lanes[k] = better(largest, lanes[k], lanes[k + width]);
+            }
+            width /= 2;
+        }
+        out[0] = lanes[0];
     }
 }
 
@@ -388,16 +395,14 @@ impl<E: Real> Task for Exponentials<'_, E> {
         let Exponentials { x, base, len, out } = self;
         if len == 1 {
             for ((out, &x), &base) in out.iter_mut().zip(x).zip(base) {
-                *out = x - base;
+                *out = <E as Vectorised>::exp::<A>(x - base);
             }
-            exp_in_place::<A, E>(out);
             return;
         }
         for ((out, x), &base) in out.chunks_mut(len).zip(x.chunks(len)).zip(base) {
             for (out, &x) in out.iter_mut().zip(x) {
-                *out = x - base;
+                *out = <E as Vectorised>::exp::<A>(x - base);
             }
-            exp_in_place::<A, E>(out);
         }
     }
 }

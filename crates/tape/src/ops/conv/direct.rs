@@ -27,7 +27,7 @@ use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Real, Target};
 
 use pack::{Buffer, pack_cotangent, pack_filters, pack_transposed, unpack_lanes};
-use tile::{ROWS, Rows, has_two, lanes_for, one_vector, tile};
+use tile::{ROWS, Rows, lanes_for, tile};
 
 /// The sizes of a convolution; channels are counted in each group.
 #[derive(Clone, Copy, Debug)]
@@ -315,7 +315,7 @@ pub(super) fn for_weights<E: Real>(
     // Each block of images has sums of its own: a row for each element of the window, one for the bias.
     let sums_len = rows * (taps.len() + 1) * lanes;
     const MOST: usize = 1 << 22;
-    let block = at.block((MOST / sums_len.max(1)).clamp(2, 16));
+    let block = at.block((MOST / sums_len.max(1)).clamp(2, 8));
     let blocks = if sums_len == 0 { 0 } else { at.n.div_ceil(block) };
     let mut sums = Buffer::zeros(blocks.max(1) * sums_len);
     let cotangent_len = blocks_of_filters * places.len() * lanes;
@@ -337,21 +337,24 @@ pub(super) fn for_weights<E: Real>(
     });
     add_pairwise(&mut sums, sums_len);
     let row_len = (taps.len() + 1) * lanes;
-    let sum_of = |filter: usize, row: usize| {
+    // The sums of a filter are in one lane.
+    let sums_of = |filter: usize| {
         let (group, own) = (filter / at.filters, filter % at.filters);
-        let block = group * blocks_of_filters + own / lanes;
-        sums[block * row_len + row * lanes + own % lanes]
+        let start = (group * blocks_of_filters + own / lanes) * row_len + own % lanes;
+        sums[start..].iter().step_by(lanes)
     };
     if let Some(Target { buffer, add }) = for_weight {
-        for (k, slot) in buffer.iter_mut().enumerate() {
-            let sum = sum_of(k / taps.len(), k % taps.len());
-            *slot = if add { *slot + sum } else { sum };
+        for (filter, row) in buffer.chunks_exact_mut(taps.len().max(1)).enumerate() {
+            for (slot, &sum) in row.iter_mut().zip(sums_of(filter)) {
+                *slot = if add { *slot + sum } else { sum };
+            }
         }
     }
     if let Some(Target { buffer, add }) = for_bias {
         for (filter, slot) in buffer.iter_mut().enumerate() {
-            let sum = sum_of(filter, taps.len());
-            *slot = if add { *slot + sum } else { sum };
+            for &sum in sums_of(filter).skip(taps.len()).take(1) {
+                *slot = if add { *slot + sum } else { sum };
+            }
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The innermost loop of a convolution.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::Real;
-use crate::vector::{Arithmetic, Task, at_best_level};
+use crate::vector::{Arithmetic, Level};
 
 /// How many rows are computed at once: their sums and one vector or two fill the registers.
 pub(super) const ROWS: usize = 8;
@@ -33,6 +36,12 @@ pub(super) fn tile<A: Arithmetic, E: Real, const LANES: usize>(
     columns: &[usize],
     v: &[E],
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if const { A::FUSED && size_of::<E>() == 4 && LANES >= 16 }
+        && avx512::tile(sums, rows, columns, v)
+    {
+        return;
+    }
     let span = rows.0[0].len();
     // Rows of one known length need one check of a column.
     let rows = rows.0.map(|row| &row[..span]);
@@ -49,51 +58,31 @@ pub(super) fn tile<A: Arithmetic, E: Real, const LANES: usize>(
     *sums = own;
 }
 
-/// The lanes of one vector, but at least four.
-pub(super) const fn one_vector<A: Arithmetic, E>() -> usize {
-    let lanes = A::BYTES / size_of::<E>();
-    if lanes < 4 { 4 } else { lanes }
-}
-
-/// Whether there are registers for the sums of two vectors.
-pub(super) const fn has_two<A: Arithmetic>() -> bool {
-    A::BYTES == 64
-}
-
-/// How many lanes are good for `count` sums side by side: one vector, or two if they are full.
+/// How many lanes are good for `count` sums side by side: one vector but at least four, or two vectors
+/// where there are registers for them and they are full.
 pub(super) fn lanes_for<E: Real>(count: usize) -> usize {
-    at_best_level(Lanes::<E> { count, element: std::marker::PhantomData })
+    let bytes = match Level::best() {
+        Level::Avx512 => 64,
+        Level::Avx2 => 32,
+        Level::Baseline => 16,
+    };
+    let one = (bytes / size_of::<E>()).max(4);
+    let full = count.is_multiple_of(2 * one) || count > 4 * one;
+    if bytes == 64 && full { 2 * one } else { one }
 }
 
-struct Lanes<E> {
-    count: usize,
-    element: std::marker::PhantomData<E>,
-}
-
-impl<E: Real> Task for Lanes<E> {
-    type Output = usize;
-    #[inline(always)]
-    fn run<A: Arithmetic>(self) -> usize {
-        let one = one_vector::<A, E>();
-        let full = self.count.is_multiple_of(2 * one) || self.count > 4 * one;
-        if has_two::<A>() && full { 2 * one } else { one }
-    }
-}
-
-/// Calls a function with the number of lanes, which is that of one vector or two, as a constant. The
-/// conditions on constants spare the compiler the numbers that cannot be.
+/// Calls a function with the number of lanes as a constant. The conditions on constants spare the
+/// compiler the numbers that cannot be.
 macro_rules! with_lanes {
     ($lanes:expr, $($call:tt)*) => {
-        if const { one_vector::<A, E>() == 16 } {
-            if $lanes == 16 { $($call)*::<A, 16>() } else { $($call)*::<A, 32>() }
-        } else if const { one_vector::<A, E>() == 8 } {
-            if const { !has_two::<A>() } || $lanes == 8 {
-                $($call)*::<A, 8>()
-            } else {
-                $($call)*::<A, 16>()
+        match $lanes {
+            32 if const { A::FUSED && size_of::<E>() == 4 } => $($call)*::<A, 32>(),
+            16 if const { A::FUSED } => $($call)*::<A, 16>(),
+            8 if const { A::FUSED } => $($call)*::<A, 8>(),
+            lanes => {
+                assert!(lanes == 4);
+                $($call)*::<A, 4>()
             }
-        } else {
-            $($call)*::<A, 4>()
         }
     };
 }
