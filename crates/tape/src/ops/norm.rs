@@ -46,7 +46,7 @@ impl<E: Real> Op<E> for LayerNorm {
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (x, gain, bias) = (inputs[0].as_slice(), inputs[1].as_slice(), inputs[2].as_slice());
         let width = gain.len();
-        let rows = if width == 0 { 0 } else { x.len() / width };
+        let rows = x.len().checked_div(width).unwrap_or(0);
         // Mean and 1 / std of each row.
         let mut moments = Tensor::uninitialised([rows, 2].into());
         let out = outputs.buffer(0);

@@ -371,12 +371,11 @@ fn exponentials<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, base: &[E], out:
     }
     for_each_run(shape, axes, |run, i, o| {
         let (x, out) = (&x[i..i + len], &mut out[i..i + len]);
-        match run {
-            Run::Together(_) => at_best_level(Exponentials { x, base: &base[o..=o], len, out }),
-            Run::Apart(_) => {
-                at_best_level(Exponentials { x, base: &base[o..o + len], len: 1, out })
-            }
-        }
+        let (base, len) = match run {
+            Run::Together(len) => (&base[o..=o], len),
+            Run::Apart(len) => (&base[o..o + len], 1),
+        };
+        at_best_level(Exponentials { x, base, len, out });
     });
 }
 

@@ -166,7 +166,7 @@ impl<E: Real> Task for Forward<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        tile::with_lanes!(self.lanes, self.run_with)
+        tile::with_lanes!(self.lanes, self.run_with);
     }
 }
 
@@ -254,7 +254,7 @@ impl<E: Real> Task for ForImages<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        tile::with_lanes!(self.lanes, self.run_with)
+        tile::with_lanes!(self.lanes, self.run_with);
     }
 }
 
@@ -391,7 +391,7 @@ impl<E: Real> Task for ForWeights<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        tile::with_lanes!(self.lanes, self.run_with)
+        tile::with_lanes!(self.lanes, self.run_with);
     }
 }
 
