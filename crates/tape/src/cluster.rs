@@ -68,7 +68,8 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
 /// Computes the values of the tensor nodes that `list` pushes, those of one shape together.
 pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>)) {
     // Taken out, so that nothing of the tape is borrowed while a program runs on several threads.
-    let mut scratch = inner.scratch.take();
+    let mut boxed = inner.scratch.take().unwrap_or_default();
+    let scratch = &mut *boxed;
     scratch.targets.clear();
     list(&mut scratch.targets);
     scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets);
@@ -77,7 +78,7 @@ pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u3
             let value = Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1);
             scratch.results.push((first, value));
         } else {
-            let Scratch { schedule, lowering, plans, results, .. } = &mut scratch;
+            let Scratch { schedule, lowering, plans, results, .. } = scratch;
             lowering.lower(inner, schedule, first);
             let plan = plans.get(lowering);
             run::run(&plan, lowering, results);
@@ -90,5 +91,5 @@ pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u3
             node.pending = 0;
         }
     }
-    inner.scratch.replace(scratch);
+    inner.scratch.set(Some(boxed));
 }

@@ -140,7 +140,7 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) scalars: ScalarLane<E>,
     pub(crate) tensors: RefCell<TensorLane<E>>,
     pub(crate) rules: RefCell<RuleTable<E>>,
-    pub(crate) scratch: RefCell<crate::cluster::Scratch<E>>,
+    pub(crate) scratch: Cell<Option<Box<crate::cluster::Scratch<E>>>>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
 }
@@ -157,7 +157,7 @@ impl<E: Real> Inner<E> {
                 ops: Vec::new(),
             }),
             rules: RefCell::new(RuleTable::new()),
-            scratch: RefCell::default(),
+            scratch: Cell::default(),
             marks: RefCell::default(),
         });
         inner.begin();

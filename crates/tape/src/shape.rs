@@ -8,8 +8,15 @@ use smallvec::SmallVec;
 /// The lengths of the axes of a tensor, outermost first; empty for rank 0.
 ///
 /// Made from arrays, slices and vectors of `usize`; it dereferences to a slice.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Clone for Shape {
+    fn clone(&self) -> Self {
+        // The derived one would go through an iterator.
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 /// The most axes that a tensor may have: reductions keep a set of them in the bits of a word.
 pub(crate) const MAX_RANK: usize = 32;

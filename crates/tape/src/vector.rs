@@ -78,12 +78,6 @@ impl Arithmetic for Wide {
     const BYTES: usize = 64;
 }
 
-/// `x = e^x`, as instructions of the caller.
-#[inline(always)]
-pub(crate) fn exp_in_place<A: Arithmetic, E: Real>(x: &mut [E]) {
-    x.iter_mut().for_each(|x| *x = <E as Vectorised>::exp::<A>(*x));
-}
-
 /// Work that is compiled once for each [`Level`]. Everything in it must be `#[inline(always)]`: what
 /// is not inlined is compiled for the lowest level.
 pub(crate) trait Task {
