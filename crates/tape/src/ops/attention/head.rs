@@ -11,9 +11,6 @@ const ROWS: usize = 64;
 /// for each query and compute them again, so that memory grows with the length and not with its square.
 const KEPT: usize = 1 << 14;
 
-/// A length of rows, in elements, of which all vector instructions fill a whole number.
-const VECTOR: usize = 16;
-
 /// What all heads have in common: `t` queries and `s` keys of `d` numbers, values of `width` numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<E> {
@@ -95,12 +92,6 @@ impl<E: Real> Head<E> {
         })
     }
 
-    /// How many keys a query sees.
-    #[inline(always)]
-    fn seen(&self, query: usize) -> usize {
-        if self.causal { self.s.min(query + 1) } else { self.s }
-    }
-
     /// Fills `out` with the values, averaged with the probabilities of their keys.
     pub(super) fn forward(
         &self,
@@ -146,7 +137,6 @@ impl<E: Real> Head<E> {
                     let (largest, sum) = exponentials(row);
                     let scale = E::ONE / sum;
                     row.iter_mut().for_each(|p| *p *= scale);
-                    self.hide(tile, block, r);
                     if let Some(parts) = &mut parts {
                         (parts[2 * r], parts[2 * r + 1]) = (largest, sum);
                     }
@@ -162,14 +152,13 @@ impl<E: Real> Head<E> {
             || {
                 for (r, part) in parts.chunks_exact(2).enumerate() {
                     probabilities(self.scores(tile, block, mask, r), part[0], part[1]);
-                    self.hide(tile, block, r);
                 }
             },
         );
     }
 
-    /// Scales row `r` of a tile and adds the mask. What is returned may go beyond what the query sees, with
-    /// minus infinity there: lengths that are multiples of a vector are fast.
+    /// Scales row `r` of a tile and adds the mask. What the query does not see becomes minus infinity, whose
+    /// exponential is 0: rows of one length are faster than shorter ones of many lengths.
     #[inline(always)]
     fn scores<'t>(
         &self,
@@ -179,9 +168,7 @@ impl<E: Real> Head<E> {
         r: usize,
     ) -> &'t mut [E] {
         let query = block.first + r;
-        let seen = self.seen(query);
         let row = &mut tile[r * block.keys..][..block.keys];
-        let row = &mut row[..seen.next_multiple_of(VECTOR).min(block.keys)];
         row.iter_mut().for_each(|x| *x *= self.scale);
         if let Some(mask) = mask {
             let data = &mask.data[query * mask.strides[0]..];
@@ -190,14 +177,10 @@ impl<E: Real> Head<E> {
                 _ => row.iter_mut().zip(data).for_each(|(x, &m)| *x += m),
             }
         }
-        row[seen..].fill(E::lit(f64::NEG_INFINITY));
+        if self.causal {
+            row[self.s.min(query + 1).min(block.keys)..].fill(E::lit(f64::NEG_INFINITY));
+        }
         row
-    }
-
-    /// Gives the keys that the query of row `r` does not see the probability 0.
-    #[inline(always)]
-    fn hide(&self, tile: &mut [E], block: Block, r: usize) {
-        tile[r * block.keys..][..block.keys][self.seen(block.first + r)..].fill(E::ZERO);
     }
 
     /// The cotangents of the inputs from that of the result. With `P` the probabilities, `G` the
@@ -256,17 +239,14 @@ impl<E: Real> Head<E> {
             #[inline(always)]
             || {
                 for r in 0..block.rows {
-                    let query = block.first + r;
-                    let seen = self.seen(query);
-                    let (ds, unseen) = ds[r * block.keys..][..block.keys].split_at_mut(seen);
-                    let p = &p[r * block.keys..][..seen];
+                    let ds = &mut ds[r * block.keys..][..block.keys];
+                    let p = &p[r * block.keys..][..block.keys];
                     let inner = dot(ds, p);
                     ds.iter_mut().zip(p).for_each(|(ds, &p)| *ds = p * (*ds - inner));
-                    unseen.fill(E::ZERO);
                     if let Some(mask) = &mut mask {
-                        let row = &mut mask[query * self.s..][..self.s];
-                        row[..seen].copy_from_slice(ds);
-                        row[seen..].fill(E::ZERO);
+                        let row = &mut mask[(block.first + r) * self.s..][..self.s];
+                        row[..block.keys].copy_from_slice(ds);
+                        row[block.keys..].fill(E::ZERO);
                     }
                     ds.iter_mut().for_each(|ds| *ds *= self.scale);
                 }

@@ -52,8 +52,9 @@ fn step<E: Real>(
                 }
                 sigmoid_in_place(rz);
                 from_h.copy_from_slice(&state[2 * hidden..]);
-                let (r, z) = (&rz[..hidden], &rz[hidden..]);
-                let input = &input[2 * hidden..];
+                let (r, z) = (&rz[..hidden], &rz[hidden..][..hidden]);
+                let input = &input[2 * hidden..][..hidden];
+                let (n, from_h) = (&mut n[..hidden], &from_h[..hidden]);
                 for k in 0..hidden {
                     n[k] = input[k] + r[k] * from_h[k];
                 }
@@ -89,7 +90,7 @@ fn step_back<E: Real>(
                 kept.chunks_exact(4 * hidden).zip(flows).zip(states)
             {
                 let [r, z, n, from_h]: [&[E]; 4] =
-                    std::array::from_fn(|k| &kept[k * hidden..(k + 1) * hidden]);
+                    std::array::from_fn(|k| &kept[k * hidden..][..hidden]);
                 let (dr, rest) = input.split_at_mut(hidden);
                 let (dz, dn) = rest.split_at_mut(hidden);
                 let (dr, dz, dn) = (&mut dr[..hidden], &mut dz[..hidden], &mut dn[..hidden]);

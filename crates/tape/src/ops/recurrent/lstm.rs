@@ -28,7 +28,7 @@ const BIAS: usize = 5;
 /// The parts of a row of gates, or of their cotangents.
 #[inline(always)]
 fn gates<E>(row: &[E], hidden: usize) -> [&[E]; 4] {
-    std::array::from_fn(|k| &row[k * hidden..(k + 1) * hidden])
+    std::array::from_fn(|k| &row[k * hidden..][..hidden])
 }
 
 /// One step for some rows of a batch: `z` has what flows in from the input, and gets the gates.
