@@ -169,7 +169,7 @@ fn packed_heads() {
                     + v[0].softmax(-1).square().sum()
                     + multi_head_attention(v[0].exp(), heads, attention).sum()
             };
-            assert_kernels_are_composites(lent, &[x.clone()]);
+            assert_kernels_are_composites(lent, std::slice::from_ref(&x));
         }
     }
 }
@@ -213,7 +213,7 @@ fn attention_on_threads() {
             let attention = Attention { causal: true, ..Attention::default() };
             multi_head_attention(v[0], 2, attention)
         },
-        &[packed.clone()],
+        std::slice::from_ref(&packed),
     );
     assert_kernels_are_composites(|v| multi_head_attention(v[0], 4, causal), &[packed]);
     // Single precision against double.
