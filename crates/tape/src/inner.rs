@@ -56,6 +56,8 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) low: u32,
     /// Whether it depends on a leaf.
     pub(crate) active: bool,
+    /// Whether another node was made of it, or several cotangents are this one.
+    pub(crate) used: bool,
     pub(crate) label: Option<Label>,
 }
 
@@ -253,6 +255,12 @@ impl<E: Real> Inner<E> {
             // Says which handle is stale and why.
             false => drop(registry::find::<E>(tag)),
         }
+    }
+
+    /// Whether a tensor node is in the part that will be cut off at the end of a sweep.
+    pub(crate) fn is_in_tail(&self, t: u32) -> bool {
+        let marks = self.marks.borrow();
+        marks.len() > 1 && marks.last().is_some_and(|mark| mark.nodes <= t as usize)
     }
 
     /// Appends a tensor node; the operands must have been checked.

@@ -35,7 +35,21 @@ struct Class<E> {
 
 /// Empty vectors that have a capacity.
 #[doc(hidden)]
-pub struct Shelf<T>(SmallVec<[Vec<T>; 4]>);
+pub struct Shelf<T>(SmallVec<[Vec<T>; SHELF]>);
+
+/// How many vectors a shelf holds: as many as are in use at once, in sums that halve their terms.
+const SHELF: usize = 16;
+
+impl<T> Shelf<T> {
+    /// The vector that fits `len` elements best; one that has to grow if none fits.
+    fn take(&mut self, len: usize) -> Option<Vec<T>> {
+        let best = (0..self.0.len()).min_by_key(|&k| {
+            let capacity = self.0[k].capacity();
+            (capacity < len, capacity)
+        });
+        best.map(|k| self.0.swap_remove(k))
+    }
+}
 
 impl<E: Real> Default for Pool<E> {
     fn default() -> Self {
@@ -195,7 +209,11 @@ pub type Scratch<E> = Recycled<E, E>;
 impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
     /// No elements, with the capacity that an earlier vector had.
     pub fn empty() -> Self {
-        let vector = with_pool(|pool: &mut Pool<E>| T::shelf(pool).0.pop()).flatten();
+        Self::with_room(0)
+    }
+
+    fn with_room(len: usize) -> Self {
+        let vector = with_pool(|pool: &mut Pool<E>| T::shelf(pool).take(len)).flatten();
         Recycled { vector: vector.unwrap_or_default(), element: std::marker::PhantomData }
     }
 
@@ -204,7 +222,7 @@ impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
     where
         T: Clone,
     {
-        let mut recycled = Self::empty();
+        let mut recycled = Self::with_room(len);
         recycled.vector.resize(len, value);
         recycled
     }
@@ -230,7 +248,7 @@ impl<E: Real, T: Recyclable<E>> Drop for Recycled<E, T> {
         with_pool(|pool: &mut Pool<E>| {
             let wanted = pool.tapes > 0;
             let shelf = &mut T::shelf(pool).0;
-            if wanted && shelf.len() < 4 && vector.capacity() > 0 {
+            if wanted && shelf.len() < SHELF && vector.capacity() > 0 {
                 shelf.push(vector);
             }
         });

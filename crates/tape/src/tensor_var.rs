@@ -84,6 +84,7 @@ impl<E: Real> TensorVar<E> {
             pending: 0,
             low: 0,
             active: matches!(kind, Kind::Leaf),
+            used: false,
             label,
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), inner.tag_now.get())
@@ -121,6 +122,7 @@ impl<E: Real> TensorVar<E> {
             pending: 0,
             low: 0,
             active: true,
+            used: false,
             label: None,
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), tag)
@@ -233,7 +235,8 @@ impl<E: Real> TensorVar<E> {
         active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
         let arity = operands.len() as u8;
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
-        let (pending, low) = lane.pending(recorded);
+        let (pending, low) = lane.pending(recorded.clone());
+        recorded.for_each(|t| lane.nodes[t as usize].used = true);
         let node = TensorNode {
             kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
             shape,
@@ -243,6 +246,7 @@ impl<E: Real> TensorVar<E> {
             pending,
             low,
             active,
+            used: false,
             label: None,
         };
         Ok(TensorVar::on_tape(inner.push_tensor(lane, node), tag))
@@ -276,6 +280,7 @@ impl<E: Real> TensorVar<E> {
         let lane = &mut *inner.tensors.borrow_mut();
         let active = self.node(lane).active;
         let (pending, low) = lane.pending(std::iter::once(self.index));
+        lane.nodes[self.index as usize].used = true;
         let node = TensorNode {
             kind: Kind::Total { operand: self.index },
             shape: Shape::scalar(),
@@ -285,6 +290,7 @@ impl<E: Real> TensorVar<E> {
             pending,
             low,
             active,
+            used: false,
             label: None,
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), tag)

@@ -191,6 +191,12 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             |id| self.needed(id),
             |operand, cotangent| handed.push((operand, cotangent)),
         );
+        // What goes to several operands is not used up by the first kernel that reads it.
+        for (k, (_, cotangent)) in handed.iter().enumerate() {
+            if handed[..k].iter().any(|(_, other)| other.key() == cotangent.key()) {
+                recording.share(*cotangent);
+            }
+        }
         for (operand, cotangent) in handed {
             match operand {
                 NodeId::Tensor(t) => self.accumulate(t, Cotangent::Recorded(cotangent)),

@@ -51,8 +51,9 @@ impl Floor {
 /// The error that single precision may make of a loss, where training does not amplify it: all eleven
 /// losses are compared.
 pub(crate) const ALL_LOSSES: &[f64] = &[2e-5; 11];
-/// The relative error that the norm of the gradient of a parameter may have.
-const NORM_TOLERANCE: f64 = 2e-4;
+/// The relative error that the norm of the gradient of a parameter may have, and the absolute one: what
+/// is left where larger contributions cancel has few digits in single precision.
+const NORM_TOLERANCE: (f64, f64) = (2e-4, 1e-8);
 
 impl<L: Fn(&Tape<f32>, &Bound<f32>) -> TensorVar<f32>> Training<L> {
     /// One step on a tape that is used again; hands the gradients to `look` before they are applied.
@@ -128,7 +129,8 @@ impl<L: Fn(&Tape<f32>, &Bound<f32>) -> TensorVar<f32>> Training<L> {
 
 fn right_norm(workload: &str, name: &str, norm: f64) -> bool {
     let expected = gradient_norm(workload, name);
-    let ok = close(norm, expected, NORM_TOLERANCE);
+    let (relative, absolute) = NORM_TOLERANCE;
+    let ok = (norm - expected).abs() <= relative * expected + absolute;
     if !ok {
         eprintln!("{workload}: the gradient of {name} has norm {norm}, not {expected}");
     }

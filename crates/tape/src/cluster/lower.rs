@@ -177,6 +177,10 @@ impl<E: Real> Lowering<E> {
             Some(rule) => self.inline(inner, rule, &operands[..arity as usize]),
             None => {
                 let primitive = opcode.as_primitive().expect("an elementwise opcode");
+                if matches!(primitive, Primitive::Stop | Primitive::Copy) {
+                    // The value is there; what repeats it is how it is read.
+                    return operands[0];
+                }
                 // The integer exponent of `powi` stands where its second operand would.
                 let exponent = if primitive == Primitive::Powi { numbers[1] as i32 } else { 0 };
                 self.push(primitive, exponent, operands)

@@ -112,7 +112,8 @@ fn chunk_length<E: Real>(
     let rows = plan.slots + plan.each + whole;
     let fits = CACHE / size_of::<E>() / rows.max(1);
     let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
-    let periods = repeated.iter().filter_map(|r| r.period()).filter(|&period| period <= longest);
+    let periods =
+        repeated.iter().filter_map(|r| r.period()).filter(|period| (1..=longest).contains(period));
     let period = periods.max().unwrap_or(1);
     (longest / period * period).min(len.max(1))
 }
@@ -209,7 +210,7 @@ impl<E: Real> Run<'_, E> {
     }
 
     fn is_same_everywhere(&self, input: &Repetition<'_, E>) -> bool {
-        input.period().is_some_and(|period| self.chunk.is_multiple_of(period))
+        input.period().is_some_and(|period| period > 0 && self.chunk.is_multiple_of(period))
     }
 }
 

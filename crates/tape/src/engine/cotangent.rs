@@ -61,6 +61,29 @@ impl<E: Real> Recording<E> {
         }
     }
 
+    /// Notes that several cotangents are `g`.
+    pub fn share(&self, g: TensorVar<E>) {
+        if self.tensor_id(g).is_some() {
+            self.inner.tensors.borrow_mut().nodes[g.index as usize].used = true;
+        }
+    }
+
+    /// Frees the value of a cotangent that has been consumed, if nothing else was made of it. Whoever
+    /// asks for it all the same finds it pending, as it was.
+    fn free(&self, g: TensorVar<E>) {
+        if self.tensor_id(g).is_none() || !self.inner.is_in_tail(g.index) {
+            return;
+        }
+        let mut lane = self.inner.tensors.borrow_mut();
+        let node = &mut lane.nodes[g.index as usize];
+        if !node.used && matches!(node.kind, Kind::Elementwise { .. }) {
+            if let Some(value) = node.value.take() {
+                recycle::give(value.into_buffer());
+            }
+            (node.pending, node.low) = (1, g.index);
+        }
+    }
+
     /// Runs the kernel of the operation of `first` on the cotangents of its outputs. `lend` gives the
     /// buffer of what has flowed to a tensor so far, if the sweep owns one; it comes back through `sink`
     /// with the contribution added. Other contributions come in buffers of their own.
@@ -91,8 +114,13 @@ impl<E: Real> Recording<E> {
             (lane.op(call), record.inputs.clone(), inputs, outputs, record.residuals.clone())
         };
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
-        let values = (first..).zip(cotangents);
-        let values = values.map(|(t, g)| g.map(|g| g.into_tensor(self.tensor(t))));
+        let mut consumed: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
+        let values = (first..).zip(cotangents).map(|(t, g)| {
+            if let Some(Cotangent::Recorded(g)) = g {
+                consumed.push(g);
+            }
+            g.map(|g| g.into_tensor(self.tensor(t)))
+        });
         let cotangents: SmallVec<[Option<Tensor<E>>; 3]> = values.collect();
         let places = numbers.iter().map(|&t| match needed(NodeId::Tensor(t)) {
             false => Place::Unneeded,
@@ -115,5 +143,6 @@ impl<E: Real> Recording<E> {
         fresh.into_iter().for_each(|(t, tensor)| sink(t, tensor));
         // What has been used up is free for the next ones.
         cotangents.into_iter().flatten().for_each(|g| recycle::give(g.into_buffer()));
+        consumed.into_iter().for_each(|g| self.free(g));
     }
 }

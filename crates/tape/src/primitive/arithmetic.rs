@@ -42,7 +42,7 @@ unary! {
     /// `1 / x`: `dy/dx = -y^2`.
     Recip "recip" |x, y| x.recip(), -(y * y);
     /// `sqrt(x)`: `dy/dx = 1 / (2 y)`.
-    Sqrt "sqrt" |x, y| x.sqrt(), T::lit(0.5) / y;
+    Sqrt "sqrt" |x, y| x.sqrt(), T::lit(0.5) / y, |g| T::lit(0.5) * g / y;
     /// `cbrt(x)`: `dy/dx = 1 / (3 y^2)`.
     Cbrt "cbrt" |x, y| x.cbrt(), T::lit(1.0) / (T::lit(3.0) * (y * y));
     /// `x` itself; used to broadcast.

@@ -28,8 +28,9 @@ unary! {
     /// The integer part: the derivative is 0.
     Trunc "trunc" |x, y| x.trunc(), T::lit(0.0), |g| T::lit(0.0);
     /// `max(x, 0)`: the derivative is 1 above 0, else 0.
-    Relu "relu" |x, y| x.relu(), T::select_gt(x, T::lit(0.0), T::lit(1.0), T::lit(0.0)),
-        |g| T::select_gt(x, T::lit(0.0), g, T::lit(0.0));
+    /// It is told by the result, which is kept for whoever reads it; the argument need not be.
+    Relu "relu" |x, y| x.relu(), T::select_gt(y, T::lit(0.0), T::lit(1.0), T::lit(0.0)),
+        |g| T::select_gt(y, T::lit(0.0), g, T::lit(0.0));
 }
 
 binary! {
