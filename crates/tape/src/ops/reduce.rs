@@ -141,56 +141,25 @@ fn for_each_run(shape: &Shape, reduced: AxisSet, mut f: impl FnMut(Run, usize, u
     }
 }
 
-/// `sum`: the cotangent is repeated.
-struct Sum {
-    over: Over,
-    /// Whether an axis is left.
-    partial: bool,
-}
-
-impl Sum {
-    fn new(over: Over, shape: &Shape) -> Self {
-        Sum { over, partial: (0..shape.rank()).any(|k| !over.axes.contains(k)) }
-    }
-}
+/// `sum`: the cotangent is repeated. It has no kernel: what repeats costs nothing in the elementwise work
+/// before the sum, and a kernel would write it out.
+struct Sum(Over);
 
 impl<E: Real> Op<E> for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
-        Ok(smallvec![self.over.shape(inputs[0])])
+        Ok(smallvec![self.0.shape(inputs[0])])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let shape = inputs[0].shape();
-        sum_over(inputs[0].as_slice(), shape, self.over.axes, outputs.buffer(0));
+        sum_over(inputs[0].as_slice(), shape, self.0.axes, outputs.buffer(0));
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let shape = call.inputs[0].shape();
-        smallvec![Some(self.over.expand(call.cotangent(), &shape).broadcast_to(shape))]
-    }
-    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
-        // The cotangent of a full sum is one number, which the elementwise work before it takes in.
-        self.partial.then_some(self)
-    }
-}
-
-impl<E: Real> VjpKernel<E> for Sum {
-    fn run(&self, call: &mut KernelCall<'_, E>) {
-        let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
-        let Some(Target { buffer, add }) = call.target(0) else { return };
-        for_each_run(shape, self.over.axes, |run, i, o| {
-            let out = &mut buffer[i..i + run.len()];
-            match (run, add) {
-                (Run::Together(_), false) => out.fill(g[o]),
-                (Run::Together(_), true) => out.iter_mut().for_each(|out| *out += g[o]),
-                (Run::Apart(len), false) => out.copy_from_slice(&g[o..o + len]),
-                (Run::Apart(len), true) => {
-                    out.iter_mut().zip(&g[o..o + len]).for_each(|(out, &g)| *out += g);
-                }
-            }
-        });
+        smallvec![Some(self.0.expand(call.cotangent(), &shape).broadcast_to(shape))]
     }
 }
 
@@ -527,7 +496,7 @@ impl<E: Real> TensorVar<E> {
         } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
             self.total()
         } else {
-            self.apply_op(Sum::new(over, &self.shape()))
+            self.apply_op(Sum(over))
         }
     }
 
