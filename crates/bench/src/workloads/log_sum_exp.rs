@@ -23,7 +23,7 @@ pub(crate) fn run_scalars(settings: &Settings) -> Report {
 /// Runs the workload on tensors.
 pub(crate) fn run_tensors(settings: &Settings) -> Report {
     let x = point(N);
-    let f = |x: TensorVar| x.exp().sum().ln();
+    let f = |x: TensorVar| x.logsumexp();
     let tensors = Tensors { workload: "S2t", point: x.clone().into(), f };
     let threads = settings.threads;
     tensors.run(settings, &EXPECTED, move |g| gradient(&x, g, threads))

@@ -239,3 +239,36 @@ impl<E: Real> TensorVar<E> {
         Ok(try_apply_op(Convolution(options), &inputs)?[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tape;
+
+    fn numbers<E: Real>(shape: &[usize], step: f64) -> Tensor<E> {
+        let n: usize = shape.iter().product();
+        Tensor::new(shape, (0..n).map(|i| E::lit((step * i as f64).sin())).collect())
+    }
+
+    fn sums<E: Real>(shape: [usize; 4], filters: [usize; 4]) -> Vec<f64> {
+        let tape = Tape::<E>::default();
+        let (x, w) = (tape.tensor(numbers(&shape, 0.37)), tape.tensor(numbers(&filters, 0.11)));
+        let y = x.conv2d(w, None, Conv2d::new()).value();
+        y.iter().map(|y| y.to_f64()).collect()
+    }
+
+    #[test]
+    fn the_tile_of_single_precision_says_what_that_of_double_precision_says() {
+        for (shape, filters) in [
+            ([1, 1, 9, 9], [16, 1, 5, 5]),
+            ([2, 3, 7, 12], [32, 3, 3, 3]),
+            ([3, 2, 5, 6], [33, 2, 2, 4]),
+        ] {
+            let (single, double) = (sums::<f32>(shape, filters), sums::<f64>(shape, filters));
+            assert_eq!(single.len(), double.len());
+            for (single, double) in single.iter().zip(&double) {
+                assert!((single - double).abs() < 1e-4, "{single} and {double}");
+            }
+        }
+    }
+}
