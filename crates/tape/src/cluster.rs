@@ -17,6 +17,8 @@ mod plan;
 mod repetition;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use crate::inner::{Inner, Kind};
 use crate::{Real, Shape, Tensor};

@@ -1,0 +1,104 @@
+//! Programs of many chunks, which the small tensors of other tests never have.
+
+use super::force_all;
+use crate::registry;
+use crate::{Tape, Tensor, TensorVar, with_threads};
+
+fn numbers(shape: &[usize], step: f64) -> Tensor {
+    let n: usize = shape.iter().product();
+    Tensor::new(shape, (0..n).map(|i| (step * i as f64).sin()).collect())
+}
+
+/// The element of `x` that stands at `index` when `x` is repeated to the rank of `index`.
+fn at(x: &Tensor, index: &[usize]) -> f64 {
+    let own = &index[index.len() - x.rank()..];
+    let offset = own
+        .iter()
+        .zip(x.shape().iter())
+        .fold(0, |offset, (&i, &length)| offset * length + if length == 1 { 0 } else { i });
+    x.as_slice()[offset]
+}
+
+#[test]
+fn inputs_repeat_along_any_axes_over_many_chunks() {
+    let target = [23, 15, 37];
+    let shapes: [&[usize]; 9] = [
+        &[37],
+        &[15, 1],
+        &[23, 1, 1],
+        &[15, 37],
+        &[1, 15, 37],
+        &[23, 1, 37],
+        &[23, 15, 1],
+        &[1, 15, 1],
+        &[1],
+    ];
+    let whole = numbers(&target, 0.37);
+    for first in shapes {
+        for second in shapes {
+            let tape = Tape::new();
+            let (a, b) = (numbers(first, 0.11), numbers(second, 0.23));
+            let (x, a_var, b_var) = (tape.tensor(&whole), tape.tensor(&a), tape.tensor(&b));
+            let y = (x * a_var + b_var - a_var * b_var).value();
+            let mut k = 0;
+            for i in 0..target[0] {
+                for j in 0..target[1] {
+                    for l in 0..target[2] {
+                        let index = [i, j, l];
+                        let (a, b) = (at(&a, &index), at(&b, &index));
+                        let expected = whole.as_slice()[k] * a + b - a * b;
+                        assert_eq!(y.as_slice()[k], expected, "{first:?} {second:?} {index:?}");
+                        k += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_total_and_values_of_one_program_are_those_of_programs_apart() {
+    let shape = [123, 457];
+    let run = |together: bool| {
+        let tape = Tape::new();
+        let x = tape.tensor(numbers(&shape, 0.37));
+        let row = tape.tensor(numbers(&[457], 0.11));
+        let y = x * row + 1.0;
+        let (z, total): (TensorVar, TensorVar) = (y * y - x, (y / (x * x + 2.0)).sum());
+        if together {
+            let (inner, _) = registry::find::<f64>(x.tag);
+            force_all(inner, |list| list.extend([y.index, z.index, total.index]));
+        }
+        (y.value(), z.value(), total.value())
+    };
+    let (y, z, total) = run(true);
+    let (y_apart, z_apart, total_apart) = run(false);
+    assert_eq!((y.to_vec(), z.to_vec()), (y_apart.to_vec(), z_apart.to_vec()));
+    assert!((total.item() - total_apart.item()).abs() < 1e-10);
+    for threads in [2, 3] {
+        let (y_there, z_there, total_there) = with_threads(threads, || run(true));
+        assert_eq!((y.to_vec(), z.to_vec()), (y_there.to_vec(), z_there.to_vec()));
+        assert_eq!(total.item().to_bits(), total_there.item().to_bits());
+    }
+}
+
+#[test]
+fn totals_keep_what_the_rounding_of_parts_loses() {
+    let n = 1_000_000;
+    let tape = Tape::<f32>::default();
+    let x = tape.tensor(Tensor::<f32>::full([n], 0.1));
+    let exact = f64::from(0.1f32) * n as f64;
+    // One after the other they would be wrong in the third digit.
+    assert!((f64::from((x + x - x).sum().item()) / exact - 1.0).abs() <= 1e-6);
+}
+
+#[test]
+fn values_of_one_program_in_stages() {
+    // The mean is needed as a whole before anything that is made of it.
+    let tape = Tape::new();
+    let x = tape.tensor(numbers(&[5000], 0.37));
+    let centred = x - x.sum() / 5000.0;
+    let scaled = centred / (centred * centred).sum().sqrt();
+    let length: f64 = scaled.value().iter().map(|x| x * x).sum();
+    assert!((length - 1.0).abs() < 1e-14);
+}
