@@ -66,7 +66,7 @@ pub(crate) struct Call<E: Real> {
     pub(crate) inputs: SmallVec<[u32; 6]>,
     pub(crate) first: u32,
     pub(crate) outputs: u32,
-    pub(crate) residuals: SmallVec<[Tensor<E>; 1]>,
+    pub(crate) residuals: SmallVec<[Tensor<E>; 2]>,
 }
 
 /// The tensor lane.

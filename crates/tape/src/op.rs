@@ -119,7 +119,7 @@ pub struct Outputs<E: Real> {
     name: &'static str,
     shapes: Shapes,
     tensors: SmallVec<[Option<Tensor<E>>; 3]>,
-    residuals: SmallVec<[Tensor<E>; 1]>,
+    residuals: SmallVec<[Tensor<E>; 2]>,
 }
 
 impl<E: Real> Outputs<E> {
@@ -192,7 +192,7 @@ impl<E: Real> Outputs<E> {
     /// The outputs and the residuals.
     #[allow(clippy::type_complexity)]
     #[track_caller]
-    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 3]>, SmallVec<[Tensor<E>; 1]>) {
+    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 3]>, SmallVec<[Tensor<E>; 2]>) {
         // A loop and not `map`: a closure would lose the caller's line.
         let mut tensors = SmallVec::new();
         for (k, tensor) in self.tensors.into_iter().enumerate() {
