@@ -57,16 +57,21 @@ impl<E: Real> Task for SumBlock<'_, E> {
         for (lane, &x) in lanes.iter_mut().zip(rest) {
             *lane += x;
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for k in 0..width {
-                let upper = lanes[k + width];
-                lanes[k] += upper;
-            }
-            width /= 2;
-        }
-        lanes[0]
+        fold_lanes(lanes, |a, b| a + b)
     }
+}
+
+/// Combines lanes, as many as a power of two, pairwise.
+#[inline(always)]
+pub(crate) fn fold_lanes<E: Real, const N: usize>(mut lanes: [E; N], f: impl Fn(E, E) -> E) -> E {
+    let mut width = N / 2;
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] = f(lanes[k], lanes[k + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// The sum of the rows of `x`, each as long as `out`: pairwise over blocks of rows.

@@ -3,6 +3,7 @@
 use smallvec::smallvec;
 
 use crate::error::expect;
+use crate::kernels::fold_lanes;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_pair_of_blocks;
@@ -145,14 +146,7 @@ fn sum_lanes<E: Real>(len: usize, f: impl Fn(usize) -> E) -> E {
     for k in whole..len {
         lanes[k - whole] += f(k);
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for k in 0..width {
-            lanes[k] += lanes[k + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    fold_lanes(lanes, |a, b| a + b)
 }
 
 /// Some rows of the forward pass.

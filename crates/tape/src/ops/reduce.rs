@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use crate::kernels::{sum, sum_rows};
+use crate::kernels::{fold_lanes, sum, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
@@ -222,14 +222,7 @@ impl<E: Real> Task for Best<'_, E> {
         for (best, &x) in lanes.iter_mut().zip(rest) {
             *best = better(largest, *best, x);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for k in 0..width {
-                lanes[k] = better(largest, lanes[k], lanes[k + width]);
-            }
-            width /= 2;
-        }
-        out[0] = lanes[0];
+        out[0] = fold_lanes(lanes, |a, b| better(largest, a, b));
     }
 }
 

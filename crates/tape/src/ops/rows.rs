@@ -4,6 +4,7 @@
 //! called inside of that.
 
 use crate::Real;
+use crate::kernels::fold_lanes;
 use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 
 /// In how many lanes sums and extrema are taken, whatever the processor: so the bits are the same.
@@ -16,7 +17,18 @@ const RUN: usize = 1024;
 /// `vectorised(#[inline(always)] || ...)`.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(f)
+    at_best_level(Inlined(f))
+}
+
+/// A closure that is the same at every level.
+struct Inlined<F>(F);
+
+impl<R, F: FnOnce() -> R> Task for Inlined<F> {
+    type Output = R;
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) -> R {
+        (self.0)()
+    }
 }
 
 macro_rules! in_place {
@@ -47,19 +59,6 @@ in_place! {
     tanh_in_place Tanh tanh;
 }
 
-/// Combines lanes pairwise.
-#[inline(always)]
-fn combined<E: Real>(mut lanes: [E; LANES], f: impl Fn(E, E) -> E) -> E {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for k in 0..width {
-            lanes[k] = f(lanes[k], lanes[k + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
 /// The largest element, where NaN counts for nothing; minus infinity if there is none.
 #[inline(always)]
 pub(crate) fn largest<E: Real>(x: &[E]) -> E {
@@ -74,7 +73,7 @@ pub(crate) fn largest<E: Real>(x: &[E]) -> E {
     for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
         *lane = larger(*lane, x);
     }
-    combined(lanes, larger)
+    fold_lanes(lanes, larger)
 }
 
 /// The sum of the elements.
@@ -93,7 +92,7 @@ pub(crate) fn total<E: Real>(x: &[E]) -> E {
     for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
         *lane += x;
     }
-    combined(lanes, |a, b| a + b)
+    fold_lanes(lanes, |a, b| a + b)
 }
 
 /// The sum of the products of the elements at the same places of two rows of one length.
@@ -112,7 +111,7 @@ pub(crate) fn dot<E: Real>(x: &[E], y: &[E]) -> E {
     for ((lane, &x), &y) in lanes.iter_mut().zip(left.remainder()).zip(right.remainder()) {
         *lane += x * y;
     }
-    combined(lanes, |a, b| a + b)
+    fold_lanes(lanes, |a, b| a + b)
 }
 
 /// [`dot`] of long rows: pairwise over runs.
