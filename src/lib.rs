@@ -11,16 +11,16 @@ pub use tape;
 /// Everything that a program with a loss and an optimiser needs, and what it takes to write an
 /// operation of one's own.
 pub mod prelude {
-    pub use autograd::{Differentiate, Gradients};
+    pub use autograd::{Differentiate, DifferentiateProgram, Gradients};
     pub use optim::{
         Adadelta, Adagrad, Adam, AdamW, Bound, Chain, GradientDescent, Momentum, Nesterov,
         ParamKey, Params, RmsProp, Schedule, Sgd,
     };
     pub use tape::{
         Attention, Backward, Binary, Conv2d, Cotangents, Elementary, Indices, KernelCall, Misfit,
-        Op, Outputs, Pool2d, Real, Shape, Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var,
-        VjpKernel, apply_op, concat, multi_head_attention, scaled_dot_product_attention, smallvec,
-        stack, where_, with_threads,
+        Op, Outputs, Pool2d, Program, ProgramError, Real, Shape, Shapes, Tape, Tensor, TensorVar,
+        Ternary, Unary, Var, VjpKernel, Workspace, apply_op, concat, multi_head_attention,
+        scaled_dot_product_attention, smallvec, stack, where_, with_threads,
     };
 }
 

@@ -99,6 +99,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     #[track_caller]
     fn backward(self) -> Result<Gradients<E>, Error> {
         let (recording, out) = start(self.into(), true)?;
+        recording.leave("backward()");
         Ok(FirstOrder::run(&recording, out, None, None))
     }
 
@@ -110,6 +111,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     #[track_caller]
     fn grad<V: Into<Handle<E>> + Copy>(self, variables: &[V]) -> Result<Gradients<E>, Error> {
         let (recording, out) = start(self.into(), true)?;
+        recording.leave("grad()");
         let variables = ids(&recording, variables)?;
         Ok(FirstOrder::run(&recording, out, None, Some(&variables)))
     }
@@ -154,6 +156,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     fn vjp(self, cotangent: impl Into<Tensor<E>>) -> Result<Gradients<E>, Error> {
         let cotangent = cotangent.into();
         let (recording, out) = start(self.into(), false)?;
+        recording.leave("vjp()");
         let result = match self.into() {
             Handle::Scalar(_) => tape::Shape::scalar(),
             Handle::Tensor(t) => t.shape(),

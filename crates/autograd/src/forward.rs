@@ -36,10 +36,15 @@ impl<E: Real> Forward<E> {
         }
     }
 
-    /// The tangent of a leaf.
-    pub(crate) fn seed_scalar(&mut self, leaf: Var<E>, tangent: E) {
+    /// A pass over the first `scalars` numbers of a recording without tensors.
+    pub(crate) fn over_scalars(recording: Recording<E>, scalars: usize) -> Self {
+        Forward { scalars: vec![None; scalars], tensors: Vec::new(), recording }
+    }
+
+    /// The tangent of a leaf, which may be recorded itself.
+    pub(crate) fn seed_scalar(&mut self, leaf: Var<E>, tangent: Var<E>) {
         if let Some(i) = self.recording.scalar_id(leaf) {
-            self.scalars[i as usize] = Some(Var::constant(tangent));
+            self.scalars[i as usize] = Some(tangent);
         }
     }
 

@@ -16,8 +16,10 @@ mod differentiate;
 mod error;
 mod forward;
 mod gradients;
+mod program;
 mod sweep;
 
 pub use differentiate::{Differentiate, Handle, Wrt};
 pub use error::Error;
 pub use gradients::{Gradients, Variable};
+pub use program::DifferentiateProgram;

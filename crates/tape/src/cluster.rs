@@ -23,6 +23,11 @@ mod tests;
 use crate::inner::{Inner, Kind};
 use crate::{Real, Shape, Tensor};
 
+pub(crate) use lower::{Instruction, Operand, Output};
+pub(crate) use plan::Plan;
+pub(crate) use repetition::Repetition;
+pub(crate) use run::{Data, run_on};
+
 use lower::Lowering;
 use plan::PlanCache;
 use schedule::Schedule;

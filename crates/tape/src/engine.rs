@@ -78,6 +78,12 @@ impl<E: Real> Recording<E> {
         Self::hold(t.tag)
     }
 
+    /// Notes that `operation` makes plain numbers of what is recorded: an error if that is a program.
+    #[track_caller]
+    pub fn leave(&self, operation: &'static str) {
+        crate::program::record::note_numbers(&self.inner, operation);
+    }
+
     /// The node of `v`; `None` if it is not of this recording.
     pub fn scalar_id(&self, v: Var<E>) -> Option<u32> {
         let known = (v.index as usize) < self.inner.scalars.len();

@@ -1,5 +1,6 @@
 //! What is behind a [`Tape`](crate::Tape): both lanes, in one order.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
@@ -84,9 +85,14 @@ impl<E: Real> TensorLane<E> {
     }
 
     /// Makes `op` that of the call which is recorded next.
-    pub(crate) fn put_op<O: Op<E>>(&mut self, op: O) -> Displaced<O, dyn Op<E>> {
+    pub(crate) fn put_op<O: Op<E>>(&mut self, op: O) -> Displaced<O, Rc<dyn Op<E>>> {
         match self.ops.get_mut(self.calls.len()) {
-            Some(place) => recycle_place(place, op, |slot| slot, |op| Rc::new(op)),
+            Some(place) => recycle_place(
+                place,
+                op,
+                |place| Rc::get_mut(place).map(|op| op as &mut dyn Any),
+                |op| Rc::new(op),
+            ),
             None => {
                 self.ops.push(Rc::new(op));
                 Displaced::Nothing
@@ -143,6 +149,8 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) tensors: RefCell<TensorLane<E>>,
     pub(crate) rules: RefCell<RuleTable<E>>,
     pub(crate) scratch: Cell<Option<Box<crate::cluster::Scratch<E>>>>,
+    /// What is noted while a program is recorded.
+    pub(crate) program: RefCell<Option<crate::program::record::Log>>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
 }
@@ -160,6 +168,7 @@ impl<E: Real> Inner<E> {
             }),
             rules: RefCell::new(RuleTable::new()),
             scratch: Cell::default(),
+            program: RefCell::default(),
             marks: RefCell::default(),
         });
         inner.begin();

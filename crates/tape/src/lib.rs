@@ -33,6 +33,7 @@ mod kernels;
 mod op;
 mod ops;
 mod primitive;
+mod program;
 mod real;
 mod recycle;
 mod registry;
@@ -64,6 +65,7 @@ pub use ops::{
     scaled_dot_product_attention, stack, try_concat, try_multi_head_attention,
     try_scaled_dot_product_attention, where_,
 };
+pub use program::{Program, ProgramError, ProgramOutputs, ProgramStats, Workspace};
 pub use real::Real;
 pub use rule::{Binary, Ternary, Unary};
 pub use scalar::Var;

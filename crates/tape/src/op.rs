@@ -4,7 +4,6 @@
 //! all such operations of this crate.
 
 use std::any::Any;
-use std::rc::Rc;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -247,22 +246,24 @@ impl<E: Real> Backward<'_, E> {
 
 /// What a recycled place held before. It is dropped by whoever put something new there, when nothing
 /// of the tape is borrowed any more: dropping it may run code of a user.
-pub(crate) enum Displaced<T, D: ?Sized> {
+pub(crate) enum Displaced<T, P> {
     Nothing,
     Value(#[allow(dead_code)] T),
-    Place(#[allow(dead_code)] Rc<D>),
+    Place(#[allow(dead_code)] P),
 }
 
-/// Puts `value` into the allocation of `place`, if nobody else holds that and it has the same type.
+/// Puts `value` into the allocation behind the pointer `place`, if nobody else holds that and it has the
+/// same type; else a new pointer in its place.
 ///
-/// `as_any` and `erase` are the two coercions, which cannot be written generically.
-pub(crate) fn recycle_place<T: 'static, D: ?Sized>(
-    place: &mut Rc<D>,
+/// `own` and `erase` are what cannot be written generically: the content of a pointer with one owner, and
+/// a new pointer.
+pub(crate) fn recycle_place<T: 'static, P>(
+    place: &mut P,
     value: T,
-    as_any: impl FnOnce(&mut D) -> &mut dyn Any,
-    erase: impl FnOnce(T) -> Rc<D>,
-) -> Displaced<T, D> {
-    if let Some(slot) = Rc::get_mut(place).map(as_any).and_then(|slot| slot.downcast_mut::<T>()) {
+    own: impl FnOnce(&mut P) -> Option<&mut dyn Any>,
+    erase: impl FnOnce(T) -> P,
+) -> Displaced<T, P> {
+    if let Some(slot) = own(place).and_then(|slot| slot.downcast_mut::<T>()) {
         return Displaced::Value(std::mem::replace(slot, value));
     }
     Displaced::Place(std::mem::replace(place, erase(value)))

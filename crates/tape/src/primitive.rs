@@ -110,15 +110,15 @@ macro_rules! define {
                 })
             }
 
-            /// The value on numbers.
-            pub(crate) fn value<E: Real>(self, exponent: i32, a: [E; MAX_OPERANDS]) -> E {
+            /// The value.
+            pub(crate) fn value<T: Elementary>(self, exponent: i32, a: [T; MAX_OPERANDS]) -> T {
                 match self {
                     $(Primitive::$u => $u.value(a[0]),)*
                     $(Primitive::$b => $b.value(a[0], a[1]),)*
                     $(Primitive::$t => $t.value(a[0], a[1], a[2]),)*
                     Primitive::Powi => Elementary::powi(a[0], exponent),
-                    Primitive::Stop => a[0],
-                    Primitive::SelectGt => E::select_gt(a[0], a[1], a[2], a[3]),
+                    Primitive::Stop => a[0].stop_gradient(),
+                    Primitive::SelectGt => T::select_gt(a[0], a[1], a[2], a[3]),
                 }
             }
         }

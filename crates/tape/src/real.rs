@@ -47,6 +47,8 @@ pub trait Real:
     fn is_nan(self) -> bool;
     /// The bits, widened.
     fn bits(self) -> u64;
+    /// The number that has these [`bits`](Real::bits).
+    fn from_bits(bits: u64) -> Self;
     /// A draw from the standard normal distribution.
     fn standard_normal<R: rand::Rng + ?Sized>(rng: &mut R) -> Self;
     /// A draw from the uniform distribution on `[0, 1)`.
@@ -96,6 +98,10 @@ macro_rules! real {
             #[inline(always)]
             fn bits(self) -> u64 {
                 u64::from(self.to_bits())
+            }
+            #[inline(always)]
+            fn from_bits(bits: u64) -> Self {
+                $f::from_bits(bits as _)
             }
             fn standard_normal<R: rand::Rng + ?Sized>(rng: &mut R) -> Self {
                 rand_distr::Distribution::sample(&rand_distr::StandardNormal, rng)

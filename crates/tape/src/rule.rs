@@ -9,6 +9,7 @@
 use std::any::{Any, TypeId};
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::op::{Displaced, recycle_place};
 use crate::symbol::{Symbol, Trace};
@@ -46,7 +47,7 @@ use crate::{Elementary, Real, TensorVar, Var};
 /// Parameters of the rule are its fields: they are constants. What is to be differentiated is an
 /// operand, not a field. There is no `if` on a value, because a rule sees values of many kinds; a
 /// branch is [`select_gt`](Elementary::select_gt). Constants are `T::lit(2.0)`.
-pub trait Unary: 'static {
+pub trait Unary: Send + Sync + 'static {
     /// The name in messages.
     const NAME: &'static str;
     /// The function.
@@ -62,7 +63,7 @@ pub trait Unary: 'static {
 }
 
 /// An elementwise function of two arguments; they broadcast against each other.
-pub trait Binary: 'static {
+pub trait Binary: Send + Sync + 'static {
     /// The name in messages.
     const NAME: &'static str;
     /// The function.
@@ -84,7 +85,7 @@ pub trait Binary: 'static {
 }
 
 /// An elementwise function of three arguments; they broadcast against each other.
-pub trait Ternary: 'static {
+pub trait Ternary: Send + Sync + 'static {
     /// The name in messages.
     const NAME: &'static str;
     /// The function.
@@ -103,7 +104,7 @@ pub(crate) const MAX_OPERANDS: usize = 4;
 /// A rule whose type is forgotten, as the tape keeps it.
 ///
 /// `k` numbers the operand that a cotangent is for. Arguments beyond the arity are fillers.
-pub(crate) trait ErasedRule<E: Real>: Any {
+pub(crate) trait ErasedRule<E: Real>: Any + Send + Sync {
     fn name(&self) -> &'static str;
     fn arity(&self) -> usize;
     fn pull(&self, k: usize, g: E, args: [E; MAX_OPERANDS], y: E) -> E;
@@ -115,6 +116,7 @@ pub(crate) trait ErasedRule<E: Real>: Any {
         args: [TensorVar<E>; MAX_OPERANDS],
         y: TensorVar<E>,
     ) -> TensorVar<E>;
+    fn value(&self, args: [E; MAX_OPERANDS]) -> E;
     fn trace(&self, args: [Symbol; MAX_OPERANDS]) -> Symbol;
 }
 
@@ -155,6 +157,10 @@ macro_rules! erased {
                 let $rule = &self.0;
                 $pull
             }
+            fn value(&self, $a: [E; MAX_OPERANDS]) -> E {
+                let $rule = &self.0;
+                $value
+            }
             fn trace(&self, $a: [Symbol; MAX_OPERANDS]) -> Symbol {
                 let $rule = &self.0;
                 $value
@@ -176,13 +182,13 @@ erased!(TernaryRule: Ternary, 3, |r, k, g, a, y| g * match k {
 
 /// A rule in the table of a tape, and its instructions once a tensor kernel has asked for them.
 pub(crate) struct Entry<E: Real> {
-    pub(crate) rule: Rc<dyn ErasedRule<E>>,
+    pub(crate) rule: Arc<dyn ErasedRule<E>>,
     trace: RefCell<Trace>,
     traced: Cell<bool>,
 }
 
 impl<E: Real> Entry<E> {
-    fn new(rule: Rc<dyn ErasedRule<E>>) -> Self {
+    fn new(rule: Arc<dyn ErasedRule<E>>) -> Self {
         Entry { rule, trace: RefCell::default(), traced: Cell::new(false) }
     }
 
@@ -192,9 +198,14 @@ impl<E: Real> Entry<E> {
     }
 
     /// Puts `rule` in place of the present one, in the same allocation where that is possible.
-    fn replace<W: ErasedRule<E>>(&mut self, rule: W) -> Displaced<W, dyn ErasedRule<E>> {
+    fn replace<W: ErasedRule<E>>(&mut self, rule: W) -> Displaced<W, Arc<dyn ErasedRule<E>>> {
         self.traced.set(false);
-        recycle_place(&mut self.rule, rule, |slot| slot, |rule| Rc::new(rule))
+        recycle_place(
+            &mut self.rule,
+            rule,
+            |place| Arc::get_mut(place).map(|rule| rule as &mut dyn Any),
+            |rule| Arc::new(rule),
+        )
     }
 
     /// Sees to it that [`trace`](Self::trace) has the instructions of the rule.
@@ -237,12 +248,12 @@ impl<E: Real> RuleTable<E> {
     pub(crate) fn insert<W: ErasedRule<E>>(
         &mut self,
         rule: W,
-    ) -> (u32, Displaced<W, dyn ErasedRule<E>>) {
+    ) -> (u32, Displaced<W, Arc<dyn ErasedRule<E>>>) {
         if size_of::<W>() == 0 {
             if let Some(k) = self.stateless.iter().position(|e| e.holds::<W>()) {
                 return (k as u32, Displaced::Value(rule));
             }
-            self.stateless.push(Rc::new(Entry::new(Rc::new(rule))));
+            self.stateless.push(Rc::new(Entry::new(Arc::new(rule))));
             return ((self.stateless.len() - 1) as u32, Displaced::Nothing);
         }
         let k = self.used;
@@ -251,12 +262,30 @@ impl<E: Real> RuleTable<E> {
             Some(Some(entry)) => entry.replace(rule),
             Some(None) => {
                 // Somebody still runs the old rule; the entry goes when they are done.
-                self.stateful[k] = Rc::new(Entry::new(Rc::new(rule)));
+                self.stateful[k] = Rc::new(Entry::new(Arc::new(rule)));
                 Displaced::Nothing
             }
             None => {
-                self.stateful.push(Rc::new(Entry::new(Rc::new(rule))));
+                self.stateful.push(Rc::new(Entry::new(Arc::new(rule))));
                 Displaced::Nothing
+            }
+        };
+        (STATEFUL | k as u32, displaced)
+    }
+
+    /// The number of a rule that a program holds as well, and what it took the place of.
+    pub(crate) fn insert_shared(
+        &mut self,
+        rule: Arc<dyn ErasedRule<E>>,
+    ) -> (u32, Option<Rc<Entry<E>>>) {
+        let k = self.used;
+        self.used += 1;
+        let entry = Rc::new(Entry::new(rule));
+        let displaced = match self.stateful.get_mut(k) {
+            Some(place) => Some(std::mem::replace(place, entry)),
+            None => {
+                self.stateful.push(entry);
+                None
             }
         };
         (STATEFUL | k as u32, displaced)

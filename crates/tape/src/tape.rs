@@ -50,6 +50,10 @@ impl<E: Real> Tape<E> {
         Self::build(true)
     }
 
+    pub(crate) fn inner(&self) -> &Rc<Inner<E>> {
+        &self.inner
+    }
+
     /// A new independent scalar.
     #[track_caller]
     pub fn var(&self, value: E) -> Var<E> {

@@ -152,7 +152,7 @@ impl<E: Real, O: Output<E>> Closure<E, O> {
         };
         for &leaf in &self.leaves {
             match leaf {
-                Handle::Scalar(v) => forward.seed_scalar(v, flat.take(1)[0]),
+                Handle::Scalar(v) => forward.seed_scalar(v, flat.take(1)[0].into()),
                 Handle::Tensor(t) => {
                     let shape = t.shape();
                     let elements = flat.take(shape.elements()).to_vec();

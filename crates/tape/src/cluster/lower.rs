@@ -10,7 +10,7 @@ use crate::{Real, Shape, Tensor};
 
 /// Where an instruction finds an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     /// What an earlier instruction made.
     Value(u32),
     /// An input that has the shape of the program.
@@ -23,15 +23,15 @@ pub(super) enum Operand {
 
 /// One instruction; its value has the number of its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Instruction {
-    pub(super) primitive: Primitive,
-    pub(super) exponent: i32,
-    pub(super) operands: [Operand; MAX_OPERANDS],
+pub(crate) struct Instruction {
+    pub(crate) primitive: Primitive,
+    pub(crate) exponent: i32,
+    pub(crate) operands: [Operand; MAX_OPERANDS],
 }
 
 /// What leaves a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// The value of each element.
     Each(Operand),
     /// Their sum.

@@ -62,7 +62,7 @@ pub(super) enum Made {
 
 /// A program that is ready to run. It does not depend on shapes.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) steps: Vec<Step>,
     /// The rows of scratch memory: first those of the constants, then those of the repeated inputs, then
     /// those of the values.
@@ -101,7 +101,8 @@ impl PlanCache {
             self.count = 0;
         }
         self.count += 1;
-        let plan = Rc::new(Plan::new(program));
+        let (constants, repeated) = (program.constants.len(), program.repeated.len());
+        let plan = Rc::new(Plan::new(&program.instructions, &program.outputs, constants, repeated));
         self.plans.entry(hash).or_default().push(plan.clone());
         plan
     }
@@ -115,10 +116,15 @@ impl Plan {
             && self.repeated == program.repeated.len()
     }
 
-    fn new<E: Real>(program: &Lowering<E>) -> Plan {
-        let (instructions, outputs) = shared(&program.instructions, &program.outputs);
+    /// The plan of a program with so many constants and inputs that are repeated.
+    pub(crate) fn new(
+        recorded: &[Instruction],
+        recorded_outputs: &[Output],
+        constants: usize,
+        repeated: usize,
+    ) -> Plan {
+        let (instructions, outputs) = shared(recorded, recorded_outputs);
         let instructions = paired(&instructions, &outputs);
-        let (constants, repeated) = (program.constants.len(), program.repeated.len());
         let mut planner = Planner {
             places: vec![None; instructions.len()],
             last_use: last_uses(&instructions, &outputs),
@@ -174,8 +180,8 @@ impl Plan {
             outputs: made,
             each: each as usize,
             totals: totals as usize,
-            instructions: program.instructions.clone(),
-            recorded_outputs: program.outputs.clone(),
+            instructions: recorded.to_vec(),
+            recorded_outputs: recorded_outputs.to_vec(),
             repeated,
         }
     }

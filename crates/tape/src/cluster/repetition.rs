@@ -6,14 +6,14 @@ use crate::shape::MAX_RANK;
 use crate::{Real, Shape, Tensor};
 
 /// An input that is repeated along some axes of a larger shape.
-pub(super) struct Repetition<'a, E: Real> {
+pub(crate) struct Repetition<'a, E: Real> {
     data: &'a [E],
     strides: SmallVec<[usize; 8]>,
     period: Option<usize>,
 }
 
 impl<'a, E: Real> Repetition<'a, E> {
-    pub(super) fn new(input: &'a Tensor<E>, target: &Shape) -> Self {
+    pub(crate) fn new(input: &'a Tensor<E>, target: &Shape) -> Self {
         let strides = input.shape().strides_within(target);
         // Read from the last axis on as long as the input goes along; before, all must repeat.
         let mut period = 1;
@@ -36,7 +36,7 @@ impl<'a, E: Real> Repetition<'a, E> {
     }
 
     /// Fills `out` with the elements from `start` on of the input repeated to `target`.
-    pub(super) fn read(&self, target: &Shape, start: usize, out: &mut [E]) {
+    pub(crate) fn read(&self, target: &Shape, start: usize, out: &mut [E]) {
         let rank = target.rank();
         let last = rank.saturating_sub(1);
         let (width, step) = if rank == 0 { (1, 0) } else { (target[last], self.strides[last]) };

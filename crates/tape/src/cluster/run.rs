@@ -26,10 +26,7 @@ const ALIGNMENT: usize = 16;
 /// A program and the data that it runs on.
 struct Run<'a, E: Real> {
     plan: &'a Plan,
-    whole: SmallVec<[&'a [E]; 16]>,
-    repeated: SmallVec<[Repetition<'a, E>; 8]>,
-    constants: &'a [E],
-    shape: &'a Shape,
+    data: Data<'a, E>,
     len: usize,
     chunk: usize,
     /// The distance of the rows in the scratch memory.
@@ -47,59 +44,72 @@ struct Part<'m, E> {
     memory: &'m mut [E],
 }
 
-/// Runs a program; pushes the values of its roots.
+/// Runs a program of pending nodes; pushes the values of its roots.
 pub(super) fn run<E: Real>(
     plan: &Plan,
     program: &Lowering<E>,
     results: &mut Vec<(u32, Tensor<E>)>,
 ) {
     let shape = &program.shape;
-    let len = shape.elements();
-    let repeated: SmallVec<[_; 8]> =
-        program.repeated.iter().map(|input| Repetition::new(input, shape)).collect();
-    let chunk = chunk_length::<E>(plan, program.whole.len(), &repeated, len);
-    let run = Run {
-        plan,
+    let data = Data {
         whole: program.whole.iter().map(Tensor::as_slice).collect(),
-        repeated,
+        repeated: program.repeated.iter().map(|input| Repetition::new(input, shape)).collect(),
         constants: &program.constants,
         shape,
-        len,
-        chunk,
-        row: chunk.next_multiple_of(ALIGNMENT),
     };
+    let mut tensors: SmallVec<[Tensor<E>; 8]> =
+        (0..plan.each).map(|_| Tensor::uninitialised(shape.clone())).collect();
+    let outputs = tensors.iter_mut().map(Tensor::as_mut_slice).collect();
+    let totals = run_on(plan, data, outputs);
+    for (&root, made) in program.roots.iter().zip(&plan.outputs) {
+        let value = match *made {
+            Made::Each(k) => tensors[k as usize].clone(),
+            Made::Total(k) => Tensor::recycled(Shape::scalar(), totals[k as usize]),
+        };
+        results.push((root, value));
+    }
+}
+
+/// What a plan runs on.
+pub(crate) struct Data<'a, E: Real> {
+    /// The inputs that have the shape.
+    pub(crate) whole: SmallVec<[&'a [E]; 16]>,
+    /// The inputs that are repeated along some axes.
+    pub(crate) repeated: SmallVec<[Repetition<'a, E>; 8]>,
+    pub(crate) constants: &'a [E],
+    pub(crate) shape: &'a Shape,
+}
+
+/// Runs a plan, fills the outputs that are made element by element, and gives the totals.
+pub(crate) fn run_on<'a, E: Real>(
+    plan: &'a Plan,
+    data: Data<'a, E>,
+    outputs: SmallVec<[&mut [E]; 8]>,
+) -> SmallVec<[E; 8]> {
+    let len = data.shape.elements();
+    let chunk = chunk_length::<E>(plan, data.whole.len(), &data.repeated, len);
+    let run = Run { plan, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT) };
     let blocks = len.div_ceil(chunk * BLOCK);
     let parallel = len * plan.steps.len() >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
     let parts = if threads::available() == 1 { 1 } else { parts };
-    let mut tensors: SmallVec<[Tensor<E>; 8]> =
-        (0..plan.each).map(|_| Tensor::uninitialised(shape.clone())).collect();
     let mut totals = Scratch::<E>::filled(2 * plan.totals * blocks, E::ZERO);
     let mut memory = recycle::take::<E>(parts * run.memory() + ALIGNMENT);
     let rows = std::sync::Arc::get_mut(&mut memory).expect("a buffer from the pool has one owner");
     let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
-    let whole = Part {
-        first: 0,
-        blocks,
-        outputs: tensors.iter_mut().map(Tensor::as_mut_slice).collect(),
-        totals: &mut totals,
-        memory: &mut rows[skip..],
-    };
+    // The parts borrow the outputs for as long as they borrow the rest.
+    let outputs = outputs.into_iter().map(|output| -> &mut [E] { output }).collect();
+    let whole = Part { first: 0, blocks, outputs, totals: &mut totals, memory: &mut rows[skip..] };
     run.parts(whole, parts);
     recycle::give(memory);
-    for (&root, made) in program.roots.iter().zip(&plan.outputs) {
-        let value = match *made {
-            Made::Each(k) => tensors[k as usize].clone(),
-            Made::Total(k) => {
-                let mut total = Compensated::zero();
-                for block in totals.chunks_exact(2 * plan.totals) {
-                    total.merge(Compensated::at(block, k as usize));
-                }
-                Tensor::recycled(Shape::scalar(), total.value())
-            }
-        };
-        results.push((root, value));
-    }
+    let total = |k| {
+        let mut total = Compensated::zero();
+        for block in totals.chunks_exact(2 * plan.totals) {
+            total.merge(Compensated::at(block, k));
+        }
+        total.value()
+    };
+    (0..plan.totals).map(total).collect()
 }
 
 /// The length of a chunk: all rows in the cache, and whole periods of what is repeated.
@@ -198,13 +208,13 @@ impl<E: Real> Run<'_, E> {
     /// Fills the rows that are the same for all chunks.
     #[inline(never)]
     fn prepare(&self, memory: &mut [E]) {
-        for (&c, row) in self.constants.iter().zip(memory.chunks_mut(self.row.max(1))) {
+        for (&c, row) in self.data.constants.iter().zip(memory.chunks_mut(self.row.max(1))) {
             row.fill(c);
         }
-        for (k, input) in self.repeated.iter().enumerate() {
+        for (k, input) in self.data.repeated.iter().enumerate() {
             if self.len > 0 && self.is_same_everywhere(input) {
                 let row = (self.plan.constants + k) * self.row;
-                input.read(self.shape, 0, &mut memory[row..][..self.chunk]);
+                input.read(self.data.shape, 0, &mut memory[row..][..self.chunk]);
             }
         }
     }
@@ -228,10 +238,10 @@ struct Chunk<'c, 'r, 'a, 'm, E: Real> {
 impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     #[inline(never)]
     fn read_repeated(&mut self) {
-        for (k, input) in self.run.repeated.iter().enumerate() {
+        for (k, input) in self.run.data.repeated.iter().enumerate() {
             if !self.run.is_same_everywhere(input) {
                 let row = (self.run.plan.constants + k) * self.run.row;
-                input.read(self.run.shape, self.start, &mut self.memory[row..][..self.n]);
+                input.read(self.run.data.shape, self.start, &mut self.memory[row..][..self.n]);
             }
         }
     }
@@ -266,7 +276,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
         let mut slices = [&[][..]; MAX_OPERANDS];
         for (slice, &place) in slices.iter_mut().zip(&operands) {
             *slice = match place {
-                Place::Input(k) => &run.whole[k as usize][start..start + n],
+                Place::Input(k) => &run.data.whole[k as usize][start..start + n],
                 Place::Output(k) => &self.outputs[k as usize][from_output..][..n],
                 Place::Slot(k) if k < first_above => &below[k as usize * row..][..n],
                 Place::Slot(k) => &above[(k - first_above) as usize * row..][..n],
@@ -285,7 +295,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
 
     fn read(&self, place: Place) -> &[E] {
         match place {
-            Place::Input(k) => &self.run.whole[k as usize][self.start..][..self.n],
+            Place::Input(k) => &self.run.data.whole[k as usize][self.start..][..self.n],
             Place::Output(k) => &self.outputs[k as usize][self.from_output..][..self.n],
             Place::Slot(k) => &self.memory[k as usize * self.run.row..][..self.n],
         }

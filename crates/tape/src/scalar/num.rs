@@ -7,13 +7,15 @@ use num_traits::{Float, FloatConst, FromPrimitive, Num, NumCast, One, Signed, To
 
 use super::Var;
 use crate::Real;
+use crate::program::record::{Comparison, compare, leave};
 
 impl<E: Real> Zero for Var<E> {
     fn zero() -> Self {
         Var::constant(E::ZERO)
     }
+    #[track_caller]
     fn is_zero(&self) -> bool {
-        self.value == E::ZERO
+        *self == E::ZERO
     }
 }
 
@@ -32,16 +34,24 @@ impl<E: Real + Num> Num for Var<E> {
 
 /// Leaves the tape: what is computed from the result has no derivative.
 impl<E: Real + ToPrimitive> ToPrimitive for Var<E> {
+    #[track_caller]
     fn to_i64(&self) -> Option<i64> {
+        leave(*self, "to_i64()");
         self.value.to_i64()
     }
+    #[track_caller]
     fn to_u64(&self) -> Option<u64> {
+        leave(*self, "to_u64()");
         self.value.to_u64()
     }
+    #[track_caller]
     fn to_f32(&self) -> Option<f32> {
+        leave(*self, "to_f32()");
         self.value.to_f32()
     }
+    #[track_caller]
     fn to_f64(&self) -> Option<f64> {
+        leave(*self, "to_f64()");
         Some(Real::to_f64(self.value))
     }
 }
@@ -81,11 +91,13 @@ impl<E: Real + Num> Signed for Var<E> {
     fn signum(&self) -> Self {
         Var::signum(*self)
     }
+    #[track_caller]
     fn is_positive(&self) -> bool {
-        self.value > E::ZERO
+        *self > E::ZERO
     }
+    #[track_caller]
     fn is_negative(&self) -> bool {
-        self.value < E::ZERO
+        *self < E::ZERO
     }
 }
 
@@ -106,7 +118,7 @@ impl<E: Real + FloatConst> FloatConst for Var<E> {
 }
 
 macro_rules! float {
-    (constants { $($constant:ident)* } tests { $($test:ident)* } unary { $($unary:ident)* }
+    (constants { $($constant:ident)* } unary { $($unary:ident)* }
      binary { $($binary:ident)* }) => {
         impl<E: Real + Float> Float for Var<E> {
             $(
@@ -114,11 +126,11 @@ macro_rules! float {
                     Var::constant(E::$constant())
                 }
             )*
-            $(
-                fn $test(self) -> bool {
-                    Float::$test(self.value)
-                }
-            )*
+            #[track_caller]
+            fn is_normal(self) -> bool {
+                leave(self, "is_normal()");
+                Float::is_normal(self.value)
+            }
             $(
                 #[track_caller]
                 fn $unary(self) -> Self {
@@ -131,7 +143,29 @@ macro_rules! float {
                     Var::$binary(self, other)
                 }
             )*
+            #[track_caller]
+            fn is_nan(self) -> bool {
+                !compare(self, self, Comparison::Ordered)
+            }
+            #[track_caller]
+            fn is_infinite(self) -> bool {
+                compare(self, self, Comparison::Infinite)
+            }
+            #[track_caller]
+            fn is_finite(self) -> bool {
+                compare(self, self, Comparison::Finite)
+            }
+            #[track_caller]
+            fn is_sign_positive(self) -> bool {
+                !compare(self, self, Comparison::Negative)
+            }
+            #[track_caller]
+            fn is_sign_negative(self) -> bool {
+                compare(self, self, Comparison::Negative)
+            }
+            #[track_caller]
             fn classify(self) -> FpCategory {
+                leave(self, "classify()");
                 Float::classify(self.value)
             }
             #[track_caller]
@@ -170,7 +204,9 @@ macro_rules! float {
             fn clamp(self, min: Self, max: Self) -> Self {
                 Var::clamp(self, min, max)
             }
+            #[track_caller]
             fn integer_decode(self) -> (u64, i16, i8) {
+                leave(self, "integer_decode()");
                 Float::integer_decode(self.value)
             }
         }
@@ -179,7 +215,6 @@ macro_rules! float {
 
 float! {
     constants { nan infinity neg_infinity neg_zero min_value min_positive_value max_value epsilon }
-    tests { is_nan is_infinite is_finite is_normal is_sign_positive is_sign_negative }
     unary { floor ceil round trunc abs signum recip sqrt cbrt exp exp2 exp_m1 ln ln_1p log2 log10
         sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh }
     binary { powf atan2 hypot min max copysign }

@@ -2,12 +2,16 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use super::opcode::{CONSTANT_LEFT, CONSTANT_RIGHT, Opcode};
 use crate::elementary::sealed::Sealed;
 use crate::primitive::Primitive;
+use crate::program::record::{self, Comparison, compare};
 use crate::registry::{self, NO_TAPE};
-use crate::rule::{Binary, BinaryRule, ErasedRule, Ternary, TernaryRule, Unary, UnaryRule};
+use crate::rule::{
+    Binary, BinaryRule, ErasedRule, MAX_OPERANDS, Ternary, TernaryRule, Unary, UnaryRule,
+};
 use crate::{Elementary, Real, TensorVar};
 
 /// A recorded number: its value, and its place on the tape.
@@ -49,9 +53,19 @@ impl<E: Real> Var<E> {
         Var { value, index: 0, tag: NO_TAPE }
     }
 
-    /// The value. What is computed from it is not recorded.
+    /// The value. What is computed from it is not recorded; so while a
+    /// [`Program`](crate::Program) is recorded, this is an error.
     #[inline(always)]
+    #[track_caller]
     pub fn value(self) -> E {
+        record::leave(self, "value()");
+        self.value
+    }
+
+    /// The value, as a constant on purpose: also while a [`Program`](crate::Program) is recorded, which will
+    /// have this number in it from then on.
+    #[inline(always)]
+    pub fn freeze(self) -> E {
         self.value
     }
 
@@ -165,9 +179,28 @@ impl<E: Real> Var<E> {
         Self::general(operands, value, Opcode::rule(number))
     }
 
+    /// Applies a rule that a program holds.
+    #[track_caller]
+    pub(crate) fn shared_rule(operands: &[Self], rule: Arc<dyn ErasedRule<E>>) -> Self {
+        let mut arguments = [E::ZERO; MAX_OPERANDS];
+        for (argument, operand) in arguments.iter_mut().zip(operands) {
+            *argument = operand.value;
+        }
+        let value = rule.value(arguments);
+        let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
+            return Var::constant(value);
+        };
+        let (number, _displaced) = {
+            let (t, _) = registry::find::<E>(on_tape.tag);
+            t.rules.borrow_mut().insert_shared(rule)
+        };
+        Self::general(operands, value, Opcode::rule(number))
+    }
+
     /// This number as a rank-0 tensor of the same tape.
     #[track_caller]
     pub fn to_tensor(self) -> TensorVar<E> {
+        record::leave(self, "to_tensor()");
         TensorVar::lift(self)
     }
 }
@@ -321,29 +354,57 @@ impl<E: Real> Default for Var<E> {
     }
 }
 
-impl<E: Real> PartialEq for Var<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
+/// Comparisons look at the values. While a [`Program`](crate::Program) is recorded, it keeps them.
+macro_rules! comparisons {
+    ($other:ty, |$o:ident| $lifted:expr) => {
+        impl<E: Real> PartialEq<$other> for Var<E> {
+            #[inline]
+            #[track_caller]
+            fn eq(&self, $o: &$other) -> bool {
+                compare(*self, $lifted, Comparison::Equal)
+            }
+        }
+
+        impl<E: Real> PartialOrd<$other> for Var<E> {
+            #[inline]
+            #[track_caller]
+            fn partial_cmp(&self, other: &$other) -> Option<Ordering> {
+                if self < other {
+                    Some(Ordering::Less)
+                } else if self == other {
+                    Some(Ordering::Equal)
+                } else if self > other {
+                    Some(Ordering::Greater)
+                } else {
+                    None
+                }
+            }
+            #[inline]
+            #[track_caller]
+            fn lt(&self, $o: &$other) -> bool {
+                compare(*self, $lifted, Comparison::Less)
+            }
+            #[inline]
+            #[track_caller]
+            fn le(&self, $o: &$other) -> bool {
+                compare(*self, $lifted, Comparison::LessOrEqual)
+            }
+            #[inline]
+            #[track_caller]
+            fn gt(&self, $o: &$other) -> bool {
+                compare($lifted, *self, Comparison::Less)
+            }
+            #[inline]
+            #[track_caller]
+            fn ge(&self, $o: &$other) -> bool {
+                compare($lifted, *self, Comparison::LessOrEqual)
+            }
+        }
+    };
 }
 
-impl<E: Real> PartialEq<E> for Var<E> {
-    fn eq(&self, other: &E) -> bool {
-        self.value == *other
-    }
-}
-
-impl<E: Real> PartialOrd for Var<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        self.value.partial_cmp(&other.value)
-    }
-}
-
-impl<E: Real> PartialOrd<E> for Var<E> {
-    fn partial_cmp(&self, other: &E) -> Option<Ordering> {
-        self.value.partial_cmp(other)
-    }
-}
+comparisons!(Self, |other| *other);
+comparisons!(E, |other| Var::constant(*other));
 
 impl<E: Real> fmt::Debug for Var<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

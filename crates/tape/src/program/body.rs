@@ -1,0 +1,154 @@
+//! The list of instructions of a program.
+
+use std::sync::Arc;
+
+use crate::Real;
+use crate::primitive::Primitive;
+use crate::rule::{ErasedRule, MAX_OPERANDS};
+
+/// Where an instruction finds an operand, in four bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Operand(u32);
+
+/// An [`Operand`], unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// What an earlier instruction makes.
+    Value(u32),
+    /// An argument of the program.
+    Input(u32),
+    /// An entry of the constants.
+    Constant(u32),
+}
+
+const KIND: u32 = 3 << 30;
+const INPUT: u32 = 1 << 30;
+const CONSTANT: u32 = 2 << 30;
+
+impl Operand {
+    fn new(kind: u32, number: usize) -> Operand {
+        assert!(number < 1 << 30, "a program holds at most 2^30 instructions");
+        Operand(kind | number as u32)
+    }
+
+    pub(crate) fn value(number: usize) -> Operand {
+        Operand::new(0, number)
+    }
+
+    pub(crate) fn input(number: usize) -> Operand {
+        Operand::new(INPUT, number)
+    }
+
+    pub(crate) fn constant(number: usize) -> Operand {
+        Operand::new(CONSTANT, number)
+    }
+
+    pub(crate) fn source(self) -> Source {
+        let number = self.0 & !KIND;
+        match self.0 & KIND {
+            INPUT => Source::Input(number),
+            CONSTANT => Source::Constant(number),
+            _ => Source::Value(number),
+        }
+    }
+
+    /// The instruction that makes it, if one does.
+    pub(crate) fn as_value(self) -> Option<usize> {
+        match self.source() {
+            Source::Value(v) => Some(v as usize),
+            _ => None,
+        }
+    }
+}
+
+/// What an instruction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Code {
+    /// A primitive, and the exponent if that is `powi`.
+    Primitive(Primitive, i32),
+    /// A rule of the program's table.
+    Rule(u32),
+}
+
+/// One instruction; its value has the number of its place in the list. Operands beyond the arity repeat
+/// the first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Instruction {
+    pub(crate) code: Code,
+    pub(crate) operands: [Operand; MAX_OPERANDS],
+}
+
+/// What a comparison gave while the program was recorded: the operand must be 1 if it held and else 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) operand: Operand,
+    pub(crate) held: bool,
+    pub(crate) location: Arc<str>,
+}
+
+/// A straight-line program. Every operand is an earlier instruction, an input, or a constant that is there.
+#[derive(Clone)]
+pub(crate) struct Body<E: Real> {
+    pub(crate) inputs: usize,
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) constants: Vec<E>,
+    pub(crate) rules: Vec<Arc<dyn ErasedRule<E>>>,
+    pub(crate) outputs: Vec<Operand>,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+impl<E: Real> Body<E> {
+    pub(crate) fn arity(&self, code: Code) -> usize {
+        match code {
+            Code::Primitive(primitive, _) => primitive.arity(),
+            Code::Rule(k) => self.rules[k as usize].arity(),
+        }
+    }
+
+    /// The operands of an instruction, without the fillers.
+    pub(crate) fn operands<'i>(&self, instruction: &'i Instruction) -> &'i [Operand] {
+        &instruction.operands[..self.arity(instruction.code)]
+    }
+
+    /// What must be computed.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = Operand> {
+        self.outputs.iter().copied().chain(self.conditions.iter().map(|c| c.operand))
+    }
+
+    /// The same program without its list: to be filled anew.
+    pub(crate) fn emptied(&self) -> Body<E> {
+        Body {
+            inputs: self.inputs,
+            instructions: Vec::with_capacity(self.instructions.len()),
+            constants: Vec::new(),
+            rules: self.rules.clone(),
+            outputs: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Operand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.source())
+    }
+}
+
+impl Condition {
+    /// An error if the indicator says otherwise than when the program was recorded.
+    pub(crate) fn check<E: Real>(
+        &self,
+        indicator: E,
+        point: Option<usize>,
+    ) -> Result<(), super::ProgramError> {
+        let expected = if self.held { E::ONE } else { E::ZERO };
+        if indicator == expected {
+            return Ok(());
+        }
+        Err(super::ProgramError::BranchChanged {
+            location: self.location.to_string(),
+            held: self.held,
+            point,
+        })
+    }
+}

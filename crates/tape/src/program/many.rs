@@ -1,0 +1,311 @@
+//! Running a program at many points at once.
+//!
+//! The list becomes a program of the interpreter that runs fused tensor expressions (`cluster`): each
+//! instruction is a vectorised loop over some hundreds of points whose values are in the first-level cache.
+
+use std::panic::Location;
+use std::sync::{Arc, PoisonError};
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::body::{Body, Code, Operand, Source};
+use super::passes::{inlined, with_changes};
+use super::{Program, ProgramError};
+use crate::cluster::{self, Data, Plan, Repetition};
+use crate::{Real, Shape, Tensor};
+
+/// How the numbers of an input are spread over the points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Spread {
+    /// One for each point.
+    Whole,
+    /// The same one for all.
+    Single,
+    /// Repeated along some axes.
+    Repeated,
+}
+
+/// Whether the results are wanted for each point or summed over all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Results {
+    Each,
+    Total,
+}
+
+/// The plans that were asked for: few, because a program is called in few ways.
+type Known = FxHashMap<(Vec<Spread>, Results), Arc<Plan>>;
+
+/// A program that is ready to run at many points.
+pub(super) struct Plans<E: Real> {
+    /// In primitives only, with an output for each comparison: whether it turns out differently.
+    body: Option<Arc<Body<E>>>,
+    known: Known,
+}
+
+impl<E: Real> Default for Plans<E> {
+    fn default() -> Self {
+        Plans { body: None, known: Known::default() }
+    }
+}
+
+impl<E: Real> Program<E> {
+    /// The outputs at many points: `columns[k]` holds input `k` of every point, or one number if it is the same
+    /// for all. The result has one vector for each output.
+    ///
+    /// ```
+    /// use tape::Program;
+    ///
+    /// let p = Program::record(2, |x| x[0] * x[1])?;
+    /// assert_eq!(p.eval_many(&[&[1.0, 2.0, 3.0], &[10.0]])?, [[10.0, 20.0, 30.0]]);
+    /// # Ok::<(), tape::ProgramError>(())
+    /// ```
+    ///
+    /// It runs on the threads of the `rayon` pool that it is called in, and has the same bits for every
+    /// number of them. The vectorised functions are within 2 ulp.
+    ///
+    /// # Errors
+    /// [`ProgramError::Count`] and [`ProgramError::Points`] for numbers that do not fit;
+    /// [`ProgramError::BranchChanged`], with the number of the first such point, if a comparison turns out
+    /// differently than when the program was recorded.
+    #[track_caller]
+    pub fn eval_many(&self, columns: &[&[E]]) -> Result<Vec<Vec<E>>, ProgramError> {
+        let points = self.points(columns)?;
+        let mut results = vec![vec![E::ZERO; points]; self.outputs()];
+        let mut outputs: Vec<&mut [E]> = results.iter_mut().map(Vec::as_mut_slice).collect();
+        self.eval_many_into(columns, &mut outputs)?;
+        Ok(results)
+    }
+
+    /// Writes the outputs at many points to `outputs`, one slice for each; see
+    /// [`eval_many`](Program::eval_many).
+    ///
+    /// # Errors
+    /// As [`eval_many`](Program::eval_many), and for outputs that do not fit. After an error what is in
+    /// `outputs` means nothing.
+    #[track_caller]
+    pub fn eval_many_into(
+        &self,
+        columns: &[&[E]],
+        outputs: &mut [&mut [E]],
+    ) -> Result<(), ProgramError> {
+        let points = self.points(columns)?;
+        super::error::check_count("outputs", self.outputs(), outputs.len())?;
+        for (position, output) in outputs.iter().enumerate() {
+            let (given, location) = (output.len(), Location::caller());
+            if given != points {
+                return Err(ProgramError::Points {
+                    what: "output",
+                    position,
+                    given,
+                    points,
+                    location,
+                });
+            }
+        }
+        let outputs = outputs.iter_mut().map(|output| &mut **output).collect();
+        self.run_many(columns, points, Results::Each, outputs)?;
+        Ok(())
+    }
+
+    /// The sums of the outputs over many points, without an array for any of them: what a loss and its gradient
+    /// by parameters that all points share need. The sums are compensated.
+    ///
+    /// ```
+    /// use tape::Program;
+    ///
+    /// let squares = Program::record(1, |x| x[0] * x[0])?;
+    /// assert_eq!(squares.eval_sum(&[&[1.0, 2.0, 3.0]])?, [14.0]);
+    /// # Ok::<(), tape::ProgramError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`eval_many`](Program::eval_many).
+    #[track_caller]
+    pub fn eval_sum(&self, columns: &[&[E]]) -> Result<Vec<E>, ProgramError> {
+        let points = self.points(columns)?;
+        let totals = self.run_many(columns, points, Results::Total, SmallVec::new())?;
+        Ok(totals.into_vec())
+    }
+
+    /// How many points the columns have.
+    #[track_caller]
+    fn points(&self, columns: &[&[E]]) -> Result<usize, ProgramError> {
+        super::error::check_count("inputs", self.inputs(), columns.len())?;
+        let points = columns.iter().map(|c| c.len()).find(|&n| n != 1).unwrap_or(1);
+        for (position, column) in columns.iter().enumerate() {
+            let (given, location) = (column.len(), Location::caller());
+            if given != 1 && given != points {
+                return Err(ProgramError::Points {
+                    what: "input",
+                    position,
+                    given,
+                    points,
+                    location,
+                });
+            }
+        }
+        Ok(points)
+    }
+
+    fn run_many(
+        &self,
+        columns: &[&[E]],
+        points: usize,
+        results: Results,
+        outputs: SmallVec<[&mut [E]; 8]>,
+    ) -> Result<SmallVec<[E; 8]>, ProgramError> {
+        let spreads: Vec<Spread> = columns
+            .iter()
+            .map(|c| if c.len() == 1 && points != 1 { Spread::Single } else { Spread::Whole })
+            .collect();
+        let (body, plan) = self.plan(spreads.clone(), results);
+        let shape = Shape::from([points]);
+        let of = |wanted| {
+            let kinds = spreads.iter().zip(columns);
+            kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, &column)| column)
+        };
+        let mut constants = body.constants.clone();
+        constants.extend(of(Spread::Single).map(|column| column[0]));
+        let data = Data {
+            whole: of(Spread::Whole).collect(),
+            repeated: SmallVec::new(),
+            constants: &constants,
+            shape: &shape,
+        };
+        let mut totals = cluster::run_on(&plan, data, outputs);
+        let changes: Vec<E> = totals.drain(totals.len() - self.body().conditions.len()..).collect();
+        if changes.iter().all(|&count| count == E::ZERO) {
+            return Ok(totals);
+        }
+        Err(self.first_change(&changes, points, |k, point| match columns[k] {
+            [single] => *single,
+            column => column[point],
+        }))
+    }
+
+    /// The outputs for tensors that broadcast to `shape`, as an operation on tensors needs them.
+    pub(super) fn run_on_tensors(
+        &self,
+        inputs: &[Tensor<E>],
+        shape: &Shape,
+        outputs: SmallVec<[&mut [E]; 8]>,
+    ) -> Result<(), ProgramError> {
+        let spread = |input: &Tensor<E>| match input.len() {
+            _ if input.shape() == shape => Spread::Whole,
+            1 => Spread::Single,
+            _ => Spread::Repeated,
+        };
+        let spreads: Vec<Spread> = inputs.iter().map(spread).collect();
+        let (body, plan) = self.plan(spreads.clone(), Results::Each);
+        let of = |wanted| {
+            let kinds = spreads.iter().zip(inputs);
+            kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, input)| input)
+        };
+        let mut constants = body.constants.clone();
+        constants.extend(of(Spread::Single).map(|input| input.as_slice()[0]));
+        let data = Data {
+            whole: of(Spread::Whole).map(Tensor::as_slice).collect(),
+            repeated: of(Spread::Repeated).map(|input| Repetition::new(input, shape)).collect(),
+            constants: &constants,
+            shape,
+        };
+        let totals = cluster::run_on(&plan, data, outputs);
+        if totals.iter().all(|&changed| changed == E::ZERO) {
+            return Ok(());
+        }
+        let points = shape.elements();
+        let repeated = |input| {
+            let mut elements = vec![E::ZERO; points];
+            Repetition::new(input, shape).read(shape, 0, &mut elements);
+            elements
+        };
+        let columns: Vec<Vec<E>> = inputs.iter().map(repeated).collect();
+        Err(self.first_change(&totals, points, |k, point| columns[k][point]))
+    }
+
+    /// The error of the first point where a comparison turns out differently; `changes` says at how many each
+    /// does.
+    fn first_change(
+        &self,
+        changes: &[E],
+        points: usize,
+        argument: impl Fn(usize, usize) -> E,
+    ) -> ProgramError {
+        let mut workspace = super::Workspace::default();
+        let mut outputs = vec![E::ZERO; self.outputs()];
+        for point in 0..points {
+            let x: Vec<E> = (0..self.inputs()).map(|k| argument(k, point)).collect();
+            match self.eval_into(&x, &mut outputs, &mut workspace) {
+                Err(ProgramError::BranchChanged { location, held, .. }) => {
+                    return ProgramError::BranchChanged { location, held, point: Some(point) };
+                }
+                Err(other) => return other,
+                Ok(()) => {}
+            }
+        }
+        // Two numbers so close that a vectorised function has put them in the other order.
+        let k = changes.iter().position(|&count| count != E::ZERO).unwrap_or(0);
+        let condition = &self.body().conditions[k];
+        let location = condition.location.to_string();
+        ProgramError::BranchChanged { location, held: condition.held, point: None }
+    }
+
+    /// The list in primitives, and its plan for inputs that are spread so.
+    fn plan(&self, spreads: Vec<Spread>, results: Results) -> (Arc<Body<E>>, Arc<Plan>) {
+        // Nothing in here can be left half done by a panic.
+        let mut plans = self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let Plans { body, known } = &mut *plans;
+        let changes = self.body().conditions.len();
+        let list = || Arc::new(with_changes(&inlined(self.body())));
+        let body = body.get_or_insert_with(list).clone();
+        let plan = known.entry((spreads, results)).or_insert_with_key(|(spreads, results)| {
+            Arc::new(plan_of(&body, changes, spreads, *results))
+        });
+        (body.clone(), plan.clone())
+    }
+}
+
+/// `body` has the outputs and behind them the `changes`, which are summed: at how many points each
+/// comparison turns out differently.
+fn plan_of<E: Real>(body: &Body<E>, changes: usize, spreads: &[Spread], results: Results) -> Plan {
+    let number = |k: usize| spreads[..k].iter().filter(|&&s| s == spreads[k]).count();
+    let constants = body.constants.len();
+    let inputs: Vec<cluster::Operand> = (0..spreads.len())
+        .map(|k| match spreads[k] {
+            Spread::Whole => cluster::Operand::Whole(number(k) as u32),
+            Spread::Repeated => cluster::Operand::Repeated(number(k) as u32),
+            Spread::Single => cluster::Operand::Constant((constants + number(k)) as u32),
+        })
+        .collect();
+    let place = |operand: Operand| match operand.source() {
+        Source::Value(v) => cluster::Operand::Value(v),
+        Source::Input(k) => inputs[k as usize],
+        Source::Constant(k) => cluster::Operand::Constant(k),
+    };
+    let instructions: Vec<cluster::Instruction> = body
+        .instructions
+        .iter()
+        .map(|instruction| match instruction.code {
+            Code::Primitive(primitive, exponent) => cluster::Instruction {
+                primitive,
+                exponent,
+                operands: instruction.operands.map(place),
+            },
+            Code::Rule(_) => unreachable!("rules are written out in primitives before"),
+        })
+        .collect();
+    let count = body.outputs.len() - changes;
+    let outputs: Vec<cluster::Output> = body
+        .outputs
+        .iter()
+        .enumerate()
+        .map(|(k, &output)| match results {
+            Results::Each if k < count => cluster::Output::Each(place(output)),
+            _ => cluster::Output::Total(place(output)),
+        })
+        .collect();
+    let singles = spreads.iter().filter(|&&s| s == Spread::Single).count();
+    let repeated = spreads.iter().filter(|&&s| s == Spread::Repeated).count();
+    Plan::new(&instructions, &outputs, constants + singles, repeated)
+}

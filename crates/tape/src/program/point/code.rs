@@ -1,0 +1,148 @@
+//! The steps of a program at one point, and where their values live.
+
+use crate::Real;
+use crate::primitive::Primitive;
+use crate::program::body::{Body, Code, Operand, Source};
+use crate::rule::MAX_OPERANDS;
+
+/// What a step computes from `a`, `b`, `c`, `d`: a primitive, or two of + - * / at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Action(pub(super) u8);
+
+/// The numbers of the pairs begin here, above those of all primitives.
+pub(super) const PAIRS: u8 = 64;
+
+impl Action {
+    /// `(a first b) second c`, or `c second (a first b)` if it is reversed.
+    fn pair(first: Primitive, second: Primitive, reversed: bool) -> Option<Action> {
+        let first = match first {
+            Primitive::Add => 0,
+            Primitive::Sub => 1,
+            Primitive::Mul => 2,
+            Primitive::Div => 3,
+            _ => return None,
+        };
+        let second = match (second, reversed) {
+            (Primitive::Add, _) => 0,
+            (Primitive::Sub, false) => 1,
+            (Primitive::Sub, true) => 2,
+            (Primitive::Mul, _) => 3,
+            (Primitive::Div, false) => 4,
+            (Primitive::Div, true) => 5,
+            _ => return None,
+        };
+        Some(Action(PAIRS + 6 * first + second))
+    }
+}
+
+/// One step: `memory[out] = action(memory[operands])`. The second operand of `powi` is its exponent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) action: Action,
+    pub(super) out: u32,
+    pub(super) operands: [u32; MAX_OPERANDS],
+}
+
+/// An instruction on its way to a step.
+#[derive(Clone, Copy)]
+struct Operation {
+    action: Action,
+    exponent: i32,
+    operands: [Operand; MAX_OPERANDS],
+    arity: u8,
+    /// Whether its value is made within another step.
+    within: bool,
+}
+
+/// The steps of a program, how many slots they need, and the place of each value that has one.
+pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, usize, Vec<u32>) {
+    let operations = paired(body);
+    let last = last_uses(body, &operations);
+    let inputs = body.inputs as u32;
+    let first = inputs + body.constants.len() as u32;
+    let mut places = vec![u32::MAX; operations.len()];
+    let (mut free, mut slots) = (Vec::new(), 0);
+    let mut steps = Vec::with_capacity(operations.len());
+    for (i, operation) in operations.iter().enumerate().filter(|(_, o)| !o.within) {
+        let place = |operand: Operand| match operand.source() {
+            Source::Input(k) => k,
+            Source::Constant(k) => inputs + k,
+            Source::Value(v) => places[v as usize],
+        };
+        let mut operands = operation.operands.map(place);
+        let read = &operation.operands[..operation.arity as usize];
+        // A step reads before it writes, so the slot of an operand may be that of the result.
+        for (k, &operand) in read.iter().enumerate() {
+            if let Some(v) = operand.as_value()
+                && last[v] == i
+                && !read[..k].contains(&operand)
+            {
+                free.push(places[v]);
+            }
+        }
+        let out = free.pop().unwrap_or_else(|| {
+            slots += 1;
+            first + slots - 1
+        });
+        if operation.action.0 == Primitive::Powi as u8 {
+            operands[1] = operation.exponent as u32;
+        }
+        places[i] = out;
+        steps.push(Step { action: operation.action, out, operands });
+    }
+    (steps, slots as usize, places)
+}
+
+/// The instructions, where those whose value has one use are done within another one.
+fn paired<E: Real>(body: &Body<E>) -> Vec<Operation> {
+    let mut uses = vec![0u32; body.instructions.len()];
+    let read = body.instructions.iter().flat_map(|i| body.operands(i).iter().copied());
+    read.chain(body.roots()).filter_map(Operand::as_value).for_each(|v| uses[v] += 1);
+    let mut list: Vec<Operation> = Vec::with_capacity(body.instructions.len());
+    for instruction in &body.instructions {
+        let Code::Primitive(primitive, exponent) = instruction.code else {
+            unreachable!("rules are written out in primitives before")
+        };
+        let mut operation = Operation {
+            action: Action(primitive as u8),
+            exponent,
+            operands: instruction.operands,
+            arity: primitive.arity() as u8,
+            within: false,
+        };
+        for side in 0..primitive.arity().min(2) {
+            let Some(v) = instruction.operands[side].as_value() else { continue };
+            let inner = list[v];
+            if uses[v] == 1
+                && inner.action.0 < PAIRS
+                && let Some(pair) =
+                    Action::pair(Primitive::ALL[inner.action.0 as usize], primitive, side == 1)
+            {
+                list[v].within = true;
+                let [a, b, ..] = inner.operands;
+                let c = instruction.operands[1 - side];
+                operation.action = pair;
+                operation.operands = [a, b, c, c];
+                operation.arity = 3;
+                break;
+            }
+        }
+        list.push(operation);
+    }
+    list
+}
+
+/// For each value, the last instruction that reads it.
+fn last_uses<E: Real>(body: &Body<E>, operations: &[Operation]) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..operations.len()).collect();
+    for (i, operation) in operations.iter().enumerate().filter(|(_, o)| !o.within) {
+        for operand in &operation.operands[..operation.arity as usize] {
+            if let Some(v) = operand.as_value() {
+                last[v] = i;
+            }
+        }
+    }
+    // What leaves the program must be there at the end.
+    body.roots().filter_map(Operand::as_value).for_each(|v| last[v] = usize::MAX);
+    last
+}
