@@ -11,6 +11,7 @@
 
 pub mod check;
 pub mod functional;
+pub mod sparse;
 
 mod differentiate;
 mod error;

@@ -206,7 +206,7 @@ fn only_output<E: Real>(program: &Program<E>) -> Result<(), ProgramError> {
 }
 
 /// The gradient as recorded numbers; zero for what `y` does not depend on.
-fn gradient<E: Real>(y: Var<E>, x: &[Var<E>]) -> Vec<Var<E>> {
+pub(crate) fn gradient<E: Real>(y: Var<E>, x: &[Var<E>]) -> Vec<Var<E>> {
     let zero = Var::constant(E::ZERO);
     let recorded = y.grad_recorded(x).unwrap_or_else(|error| never(&error));
     recorded.into_iter().map(|g| g.unwrap_or(zero)).collect()
@@ -219,7 +219,7 @@ fn pairing<E: Real>(y: &[Var<E>], u: &[Var<E>]) -> Var<E> {
 }
 
 /// The tangents of `y` from those of some of the variables; there are none of the others.
-fn tangents<E: Real>(
+pub(crate) fn tangents<E: Real>(
     x: &[Var<E>],
     y: &[Var<E>],
     seeds: impl IntoIterator<Item = (Var<E>, Var<E>)>,

@@ -65,6 +65,8 @@ pub use ops::{
     scaled_dot_product_attention, stack, try_concat, try_multi_head_attention,
     try_scaled_dot_product_attention, where_,
 };
+#[doc(hidden)]
+pub use program::Dependency;
 pub use program::{Program, ProgramError, ProgramOutputs, ProgramStats, Workspace};
 pub use real::Real;
 pub use rule::{Binary, Ternary, Unary};

@@ -12,6 +12,7 @@
 mod body;
 mod error;
 mod extract;
+mod known;
 mod many;
 mod map;
 mod outputs;
@@ -35,6 +36,7 @@ use body::{Body, Code, Source};
 use many::Plans;
 use point::PointCode;
 
+pub use body::Dependency;
 pub use error::ProgramError;
 pub use outputs::ProgramOutputs;
 pub use point::Workspace;
@@ -262,6 +264,13 @@ impl<E: Real> Program<E> {
         Ok(Self::from_body(&passes::joined(self.body(), other.body())))
     }
 
+    /// Calls `f` for each instruction, in order, with what its derivative flows to, and gives that of each
+    /// output: what a sparsity pattern is made from.
+    #[doc(hidden)]
+    pub fn dependencies(&self, f: impl FnMut(&[Dependency])) -> Vec<Option<Dependency>> {
+        self.body().dependencies(f)
+    }
+
     /// Records the program on the tape of its arguments, and gives its outputs.
     ///
     /// # Errors
@@ -313,7 +322,7 @@ impl<E: Real> Program<E> {
     /// of the primitives, and no longer those that the rules state.
     #[must_use]
     pub fn inlined(&self) -> Self {
-        Self::from_optimised(passes::inlined(self.body()))
+        Self::from_optimised(passes::inlined(self.body()).into_owned())
     }
 
     /// The outputs at one point.
@@ -338,7 +347,7 @@ impl<E: Real> Program<E> {
     ///
     /// let p = Program::record(1, |x| [x[0].exp(), x[0] * x[0]])?;
     /// let (mut workspace, mut y) = (Workspace::default(), [0.0; 2]);
-    /// for x in [0.0, 1.0, 2.0] {
+    /// for x in [0.0f64, 1.0, 2.0] {
     ///     p.eval_into(&[x], &mut y, &mut workspace)?;
     ///     assert_eq!(y, [x.exp(), x * x]);
     /// }

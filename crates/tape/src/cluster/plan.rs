@@ -41,6 +41,24 @@ pub(super) enum Code {
     Two(Pair),
 }
 
+impl Step {
+    /// About how many additions take as long.
+    fn cost(&self) -> usize {
+        use Primitive::{
+            Abs, Add, Copy, Copysign, Max, Min, Mul, MulAdd, Neg, Relu, SelectGt, Sub,
+        };
+        match self {
+            Step::Total { .. } | Step::Apply { code: Code::Two(_), .. } => 1,
+            Step::Apply { code: Code::One { primitive, .. }, .. } => match primitive {
+                Add | Sub | Mul | Neg | Abs | Copy | Copysign | Min | Max | MulAdd | Relu
+                | SelectGt => 1,
+                Primitive::Div | Primitive::Recip | Primitive::Sqrt => 2,
+                _ => 8,
+            },
+        }
+    }
+}
+
 /// An instruction of the finished program; its value has the number of its place in the list.
 #[derive(Clone, Copy, Debug)]
 struct Operation {
@@ -71,6 +89,8 @@ pub(crate) struct Plan {
     pub(super) outputs: Vec<Made>,
     pub(super) each: usize,
     pub(super) totals: usize,
+    /// What an element costs, in additions.
+    pub(super) cost: usize,
     /// The program that it was made from.
     instructions: Vec<Instruction>,
     recorded_outputs: Vec<Output>,
@@ -174,6 +194,7 @@ impl Plan {
             planner.steps.push(Step::Apply { code, operands, out });
         }
         Plan {
+            cost: planner.steps.iter().map(Step::cost).sum(),
             steps: planner.steps,
             slots: planner.slots,
             constants,

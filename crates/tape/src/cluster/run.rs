@@ -17,8 +17,8 @@ const CACHE: usize = 28 * 1024;
 /// The least and the greatest length of a chunk.
 const CHUNK: (usize, usize) = (128, 1024);
 /// Chunks a block: the unit of work for a thread, and of the sums.
-const BLOCK: usize = 16;
-/// Work is spread over threads from this many elements times steps on; 60 microseconds or so.
+const BLOCK: usize = 8;
+/// Work is spread over threads from this many elements times the cost of the plan on; 60 microseconds or so.
 const PARALLEL: usize = 1 << 20;
 /// Rows begin at multiples of this many elements: whole cache lines.
 const ALIGNMENT: usize = 16;
@@ -90,7 +90,7 @@ pub(crate) fn run_on<'a, E: Real>(
     let chunk = chunk_length::<E>(plan, data.whole.len(), &data.repeated, len);
     let run = Run { plan, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT) };
     let blocks = len.div_ceil(chunk * BLOCK);
-    let parallel = len * plan.steps.len() >= PARALLEL;
+    let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
     let parts = if threads::available() == 1 { 1 } else { parts };
     let mut totals = Scratch::<E>::filled(2 * plan.totals * blocks, E::ZERO);

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::Real;
 use crate::primitive::Primitive;
 use crate::rule::{ErasedRule, MAX_OPERANDS};
 
 /// Where an instruction finds an operand, in four bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Operand(u32);
 
 /// An [`Operand`], unpacked.
@@ -62,7 +64,7 @@ impl Operand {
 }
 
 /// What an instruction does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     /// A primitive, and the exponent if that is `powi`.
     Primitive(Primitive, i32),
@@ -72,10 +74,30 @@ pub(crate) enum Code {
 
 /// One instruction; its value has the number of its place in the list. Operands beyond the arity repeat
 /// the first.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Instruction {
     pub(crate) code: Code,
     pub(crate) operands: [Operand; MAX_OPERANDS],
+}
+
+impl Instruction {
+    /// A hash whose low bits depend on all of it.
+    pub(crate) fn mixed(&self) -> u64 {
+        let code = match self.code {
+            Code::Primitive(primitive, exponent) => {
+                primitive as u64 | u64::from(exponent as u32) << 8
+            }
+            Code::Rule(k) => 0xFF | u64::from(k) << 8,
+        };
+        let [a, b, c, d] = self.operands.map(|o| u64::from(o.0));
+        // The upper half of a product of 64-bit numbers depends on all bits of both.
+        let fold = |x: u64, y: u64| {
+            let product =
+                u128::from(x ^ 0x9E37_79B9_7F4A_7C15) * u128::from(y ^ 0xD1B5_4A32_D192_ED03);
+            (product >> 64) as u64 ^ product as u64
+        };
+        fold(fold(a | b << 32, c | d << 32), code)
+    }
 }
 
 /// What a comparison gave while the program was recorded: the operand must be 1 if it held and else 0.
@@ -150,5 +172,43 @@ impl Condition {
             held: self.held,
             point,
         })
+    }
+}
+
+/// What a derivative of an instruction flows to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependency {
+    /// What instruction number `k` makes.
+    Value(usize),
+    /// Input number `k` of the program.
+    Input(usize),
+}
+
+impl Operand {
+    fn dependency(self) -> Option<Dependency> {
+        match self.source() {
+            Source::Value(v) => Some(Dependency::Value(v as usize)),
+            Source::Input(k) => Some(Dependency::Input(k as usize)),
+            Source::Constant(_) => None,
+        }
+    }
+}
+
+impl<E: Real> Body<E> {
+    /// Calls `f` with what a derivative of each instruction flows to, in order, and gives that of each output.
+    pub(crate) fn dependencies(&self, mut f: impl FnMut(&[Dependency])) -> Vec<Option<Dependency>> {
+        let mut list: SmallVec<[Dependency; MAX_OPERANDS]> = SmallVec::new();
+        for instruction in &self.instructions {
+            let operands = match instruction.code {
+                Code::Primitive(Primitive::Stop, _) => &[],
+                // Nothing flows to what decides.
+                Code::Primitive(Primitive::SelectGt, _) => &instruction.operands[2..],
+                _ => self.operands(instruction),
+            };
+            list.clear();
+            list.extend(operands.iter().filter_map(|o| o.dependency()));
+            f(&list);
+        }
+        self.outputs.iter().map(|o| o.dependency()).collect()
     }
 }

@@ -146,7 +146,11 @@ pub(super) fn extract<E: Real>(
                         }
                     };
                 }
-                list.push(Instruction { code, operands: filled(&known[..arity]) })
+                // Equal instructions are found later.
+                list.body
+                    .instructions
+                    .push(Instruction { code, operands: filled(&known[..arity]) });
+                Operand::value(list.body.instructions.len() - 1)
             }
             Node::Leaf | Node::Item | Node::Carry => unreachable!("the walk back has seen to it"),
         };

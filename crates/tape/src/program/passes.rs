@@ -4,9 +4,12 @@
 //! them in one walk forward (constants, identities, equal instructions) and one backward (what nothing
 //! needs).
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use super::body::{Body, Code, Condition, Instruction, Operand, Source};
+use super::known::Known;
 use crate::Real;
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
@@ -33,13 +36,14 @@ pub(super) enum Rewritten<E> {
 /// A list that is being written, without equal instructions or equal constants.
 pub(super) struct List<E: Real> {
     pub(super) body: Body<E>,
-    known: FxHashMap<Instruction, u32>,
+    known: Known,
     known_constants: FxHashMap<u64, u32>,
 }
 
 impl<E: Real> List<E> {
     pub(super) fn new(body: Body<E>) -> Self {
-        List { body, known: FxHashMap::default(), known_constants: FxHashMap::default() }
+        let known = Known::with_capacity(body.instructions.capacity());
+        List { body, known, known_constants: FxHashMap::default() }
     }
 
     pub(super) fn constant(&mut self, c: E) -> Operand {
@@ -59,12 +63,7 @@ impl<E: Real> List<E> {
             let (a, b) = (a.min(b), a.max(b));
             instruction.operands = [a, b, a, a];
         }
-        let list = &mut self.body.instructions;
-        let v = self.known.entry(instruction).or_insert_with(|| {
-            list.push(instruction);
-            list.len() as u32 - 1
-        });
-        Operand::value(*v as usize)
+        Operand::value(self.known.place_of(instruction, &mut self.body.instructions))
     }
 
     /// The value of a primitive.
@@ -314,7 +313,14 @@ pub(super) fn joined<E: Real>(first: &Body<E>, second: &Body<E>) -> Body<E> {
 
 /// The program with every rule of a user written out in primitives, and without stops and copies: what an
 /// executor runs. The derivative of a rule is its author's business, so this is not what is differentiated.
-pub(crate) fn inlined<E: Real>(body: &Body<E>) -> Body<E> {
+pub(crate) fn inlined<E: Real>(body: &Body<E>) -> Cow<'_, Body<E>> {
+    let primitive = |instruction: &Instruction| match instruction.code {
+        Code::Primitive(primitive, _) => !matches!(primitive, Primitive::Stop | Primitive::Copy),
+        Code::Rule(_) => false,
+    };
+    if body.instructions.iter().all(primitive) {
+        return Cow::Borrowed(body);
+    }
     let traces: Vec<_> = body.rules.iter().map(|rule| super::trace_of(&**rule)).collect();
     let body = rewritten(body, |list, instruction| match instruction.code {
         Code::Primitive(Primitive::Stop | Primitive::Copy, _) => {
@@ -337,7 +343,7 @@ pub(crate) fn inlined<E: Real>(body: &Body<E>) -> Body<E> {
             Rewritten::Operand(values[trace.result as usize])
         }
     });
-    optimised(&body)
+    Cow::Owned(optimised(&body))
 }
 
 /// The program with one more output for each comparison instead of the comparison itself: 1 where it turns

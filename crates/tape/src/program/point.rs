@@ -50,7 +50,7 @@ impl<E: Real> PointCode<E> {
             steps,
             outputs: body.outputs.iter().map(|&o| place(o)).collect(),
             conditions: body.conditions.iter().map(|c| place(c.operand)).collect(),
-            constants: body.constants,
+            constants: body.constants.clone(),
         };
         run::check(&code.steps, code.size);
         code

@@ -1,0 +1,228 @@
+//! Sparse derivatives of programs: which entries can be other than zero, and all of them from a few passes.
+//!
+//! Columns of a Jacobian that share no row can be asked for together: one forward pass with the tangent 1 for
+//! all of them gives every entry of each. So the columns are coloured, columns that meet in a row differently
+//! ([`Colouring`]), and there is one pass for each colour. A Hessian is symmetric, so it is enough that each
+//! entry or its mirror image can be read off: that is a star colouring, which needs fewer colours
+//! (Gebremedhin, Manne, Pothen, *What color is your Jacobian?*, 2005).
+//!
+//! ```
+//! use autograd::sparse::SparseHessian;
+//! use tape::{Program, Var};
+//!
+//! let chained = Program::record(4, |x: &[Var]| {
+//!     x.windows(2).map(|x| 100.0 * (x[1] - x[0] * x[0]).powi(2) + (1.0 - x[0]).powi(2)).sum::<Var>()
+//! })?;
+//! let hessian = SparseHessian::new(&chained)?;
+//! assert_eq!(hessian.pattern().entries(), 10); // Three diagonals.
+//! assert_eq!(hessian.colours(), 3);
+//! let h = hessian.eval(&[1.0; 4])?;
+//! assert_eq!(h.get(0, 1), -400.0);
+//! assert_eq!(h.get(0, 3), 0.0);
+//! # Ok::<(), tape::ProgramError>(())
+//! ```
+//!
+//! The result of a colouring is a [`Program`] whose outputs are the entries of the matrix, so it runs at one
+//! point or at many, and can be stored.
+
+mod colouring;
+mod matrix;
+mod pattern;
+
+use tape::{Program, ProgramError, Real, Var};
+
+use crate::DifferentiateProgram;
+use crate::program::{gradient, tangents};
+
+pub use colouring::Colouring;
+pub use matrix::SparseMatrix;
+pub use pattern::SparsityPattern;
+
+/// The Jacobian of a program, as a program of the entries that can be other than zero.
+#[derive(Clone, Debug)]
+pub struct SparseJacobian<E: Real = f64> {
+    pattern: SparsityPattern,
+    colours: usize,
+    program: Program<E>,
+}
+
+impl<E: Real> SparseJacobian<E> {
+    /// By columns (forward mode) or by rows (reverse mode), whichever needs fewer colours.
+    ///
+    /// # Errors
+    /// None for a program that was recorded; see [`Program::extended`].
+    #[track_caller]
+    pub fn new(program: &Program<E>) -> Result<Self, ProgramError> {
+        let pattern = SparsityPattern::jacobian(program);
+        let (columns, rows) = (Colouring::columns(&pattern), Colouring::rows(&pattern));
+        match columns.colours() <= rows.colours() {
+            true => Self::by_columns(program, pattern, &columns),
+            false => Self::by_rows(program, pattern, &rows),
+        }
+    }
+
+    /// By forward passes, one for each colour of the columns.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// If pattern or colouring do not fit the program: in size, or because two columns of one colour share a
+    /// row.
+    #[track_caller]
+    pub fn by_columns(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+    ) -> Result<Self, ProgramError> {
+        pattern.assert_size("rows", pattern.rows(), program.outputs());
+        pattern.assert_size("columns", pattern.columns(), program.inputs());
+        colouring.assert_separates_columns(&pattern);
+        let one = Var::constant(E::ONE);
+        let compressed = program.extended(0, |x, y, _| {
+            let pass = |colour| {
+                let of_colour = colouring.members(colour).map(|k| (x[k], one));
+                tangents(x, y, of_colour)
+            };
+            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
+            pattern.iter().map(|(i, j)| passes[colouring.colour(j)][i]).collect::<Vec<_>>()
+        })?;
+        Ok(SparseJacobian { pattern, colours: colouring.colours(), program: compressed })
+    }
+
+    /// By reverse passes, one for each colour of the rows.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// If pattern or colouring do not fit the program: in size, or because two rows of one colour share a
+    /// column.
+    #[track_caller]
+    pub fn by_rows(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+    ) -> Result<Self, ProgramError> {
+        pattern.assert_size("rows", pattern.rows(), program.outputs());
+        pattern.assert_size("columns", pattern.columns(), program.inputs());
+        colouring.assert_separates_columns(&pattern.transposed());
+        let compressed = program.extended(0, |x, y, _| {
+            let pass = |colour| {
+                let sum = colouring.members(colour).map(|k| y[k]).reduce(|sum, y| sum + y);
+                gradient(sum.unwrap_or_default(), x)
+            };
+            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
+            pattern.iter().map(|(i, j)| passes[colouring.colour(i)][j]).collect::<Vec<_>>()
+        })?;
+        Ok(SparseJacobian { pattern, colours: colouring.colours(), program: compressed })
+    }
+
+    /// Which entries can be other than zero.
+    pub fn pattern(&self) -> &SparsityPattern {
+        &self.pattern
+    }
+
+    /// How many passes there are.
+    pub fn colours(&self) -> usize {
+        self.colours
+    }
+
+    /// The program of the entries, in the order of the pattern: row after row.
+    pub fn program(&self) -> &Program<E> {
+        &self.program
+    }
+
+    /// The Jacobian at a point.
+    ///
+    /// # Errors
+    /// As [`Program::eval`].
+    #[track_caller]
+    pub fn eval(&self, x: &[E]) -> Result<SparseMatrix<E>, ProgramError> {
+        Ok(SparseMatrix::new(self.pattern.clone(), self.program.eval(x)?))
+    }
+}
+
+/// The Hessian of a program with one output, as a program of the entries that can be other than zero.
+#[derive(Clone, Debug)]
+pub struct SparseHessian<E: Real = f64> {
+    pattern: SparsityPattern,
+    colours: usize,
+    program: Program<E>,
+}
+
+impl<E: Real> SparseHessian<E> {
+    /// By a star colouring.
+    ///
+    /// # Errors
+    /// [`ProgramError::Count`] if there is not exactly one output.
+    #[track_caller]
+    pub fn new(program: &Program<E>) -> Result<Self, ProgramError> {
+        let gradient = program.gradient()?;
+        let pattern = SparsityPattern::jacobian(&gradient).symmetric();
+        let colouring = Colouring::star(&pattern);
+        Self::of_gradient(&gradient, pattern, &colouring)
+    }
+
+    /// From a pattern and a colouring that are known, such as those of an earlier program of the same
+    /// structure.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// If pattern or colouring do not fit the program.
+    #[track_caller]
+    pub fn with(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+    ) -> Result<Self, ProgramError> {
+        Self::of_gradient(&program.gradient()?, pattern, colouring)
+    }
+
+    #[track_caller]
+    fn of_gradient(
+        gradient: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+    ) -> Result<Self, ProgramError> {
+        pattern.assert_size("rows", pattern.rows(), gradient.outputs());
+        pattern.assert_size("columns", pattern.columns(), gradient.inputs());
+        let sources = colouring.star_sources(&pattern);
+        let one = Var::constant(E::ONE);
+        let compressed = gradient.extended(0, |x, y, _| {
+            let pass = |colour| {
+                let of_colour = colouring.members(colour).map(|k| (x[k], one));
+                tangents(x, y, of_colour)
+            };
+            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
+            sources.iter().map(|&(row, colour)| passes[colour][row]).collect::<Vec<_>>()
+        })?;
+        Ok(SparseHessian { pattern, colours: colouring.colours(), program: compressed })
+    }
+
+    /// Which entries can be other than zero; it is symmetric.
+    pub fn pattern(&self) -> &SparsityPattern {
+        &self.pattern
+    }
+
+    /// How many passes there are.
+    pub fn colours(&self) -> usize {
+        self.colours
+    }
+
+    /// The program of the entries, in the order of the pattern: row after row.
+    pub fn program(&self) -> &Program<E> {
+        &self.program
+    }
+
+    /// The Hessian at a point. It is exactly symmetric.
+    ///
+    /// # Errors
+    /// As [`Program::eval`].
+    #[track_caller]
+    pub fn eval(&self, x: &[E]) -> Result<SparseMatrix<E>, ProgramError> {
+        Ok(SparseMatrix::new(self.pattern.clone(), self.program.eval(x)?))
+    }
+}
