@@ -1,14 +1,30 @@
 //! The one vocabulary in which elementwise rules are written.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, Sub, SubAssign};
 
+use crate::ops::{Gelu, GeluTanh, for_each_activation};
 use crate::rule::{Binary, Ternary, Unary};
+use crate::{Real, TensorVar, Var};
 
 pub(crate) mod sealed {
     /// Closes [`Elementary`](super::Elementary) and [`Real`](crate::Real) to other crates, so that
     /// methods may be added without breaking anyone.
     pub trait Sealed {}
+}
+
+/// The methods of [`Elementary`] that apply a rule.
+macro_rules! provided {
+    ($($(#[$meta:meta])* $method:ident($($operand:ident),*) [$($constant:ident: $type:ty),*] => $apply:ident($($call:tt)*);)*) => { $(
+        $(#[$meta])*
+        #[track_caller]
+        fn $method(self $(, $operand: Self)* $(, $constant: $type)*) -> Self {
+            self.$apply($($call)*)
+        }
+    )* };
 }
 
 /// A number, a recorded number, or a whole recorded tensor: what elementwise mathematics is written
@@ -155,6 +171,12 @@ pub trait Elementary:
     /// Applies a ternary rule.
     fn apply3<R: Ternary>(self, b: Self, c: Self, rule: R) -> Self;
 
+    /// Sine and cosine of an angle in radians.
+    #[track_caller]
+    fn sin_cos(self) -> (Self, Self) {
+        (self.sin(), self.cos())
+    }
+
     /// `x * x`.
     fn square(self) -> Self {
         self * self
@@ -165,7 +187,33 @@ pub trait Elementary:
     fn clamp(self, low: Self, high: Self) -> Self {
         Self::select_gt(low, self, low, Self::select_gt(self, high, high, self))
     }
+
+    for_each_activation!(provided);
 }
+
+/// The methods that apply a rule with the operands in parentheses and the constants in brackets, as
+/// inherent ones, so that the trait need not be imported and operands may be numbers.
+macro_rules! inherent {
+    ($($(#[$meta:meta])* $method:ident($($operand:ident),*) [$($constant:ident: $type:ty),*] => $apply:ident($($call:tt)*);)*) => {
+        impl<E: Real> Var<E> { $(
+            $(#[$meta])*
+            #[track_caller]
+            pub fn $method(self $(, $operand: impl Into<Self>)* $(, $constant: $type)*) -> Self {
+                Elementary::$method(self $(, $operand.into())* $(, $constant)*)
+            }
+        )* }
+
+        impl<E: Real> TensorVar<E> { $(
+            $(#[$meta])*
+            #[track_caller]
+            pub fn $method(self $(, $operand: impl Into<Self>)* $(, $constant: $type)*) -> Self {
+                Elementary::$method(self $(, $operand.into())* $(, $constant)*)
+            }
+        )* }
+    };
+}
+
+for_each_activation!(inherent);
 
 macro_rules! elementary_float {
     ($f:ident, $erf:ident, $erfc:ident) => {

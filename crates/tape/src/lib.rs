@@ -23,6 +23,9 @@
 //! - `scalar` and `tensor_var`: the handles; `inner`: the arena behind them.
 //! - [`Tensor`], [`Shape`]: plain arrays, without a tape.
 
+#[cfg(feature = "cases")]
+#[doc(hidden)]
+pub mod cases;
 mod cluster;
 mod elementary;
 pub mod engine;

@@ -15,6 +15,7 @@ mod rows;
 mod shape;
 mod softmax;
 
+pub(crate) use activation::{Gelu, GeluTanh, for_each_activation};
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
     try_scaled_dot_product_attention,
@@ -23,3 +24,22 @@ pub use conv::{Conv2d, IntoPair};
 pub use index::{Indices, where_};
 pub use pool::Pool2d;
 pub use shape::{concat, stack, try_concat};
+
+/// The cases of all families.
+#[cfg(feature = "cases")]
+pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
+    vec![
+        ("Activations", activation::cases()),
+        ("Softmax", softmax::cases()),
+        ("Reductions", reduce::cases::cases()),
+        ("Shape", shape::cases::cases()),
+        ("Index", index::cases::cases()),
+        ("Products", product::cases::cases()),
+        ("Convolutions", conv::cases::cases()),
+        ("Pooling", pool::cases::cases()),
+        ("Normalisation", norm::cases::cases()),
+        ("Attention", attention::cases::cases()),
+        ("Recurrent layers", recurrent::cases::cases()),
+        ("Losses", loss::cases()),
+    ]
+}

@@ -402,6 +402,12 @@ impl<E: Real> TensorVar<E> {
         self * self
     }
 
+    /// Records [`Elementary::sin_cos`].
+    #[track_caller]
+    pub fn sin_cos(self) -> (Self, Self) {
+        (self.sin(), self.cos())
+    }
+
     /// Records [`Elementary::clamp`].
     #[track_caller]
     pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {

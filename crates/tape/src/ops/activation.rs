@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use crate::{Elementary, Real, TensorVar, Unary};
+use crate::{Elementary, Unary};
 
 /// `sqrt(2 / pi)`.
 const SQRT_2_OVER_PI: f64 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
@@ -16,7 +16,7 @@ const CUBE: f64 = 0.044_715;
 /// The derivative is `s(2 u) + 2 x u' s(2 u) s(-2 u)`, where beyond a few units one of the sigmoids
 /// underflows. There `x u'` must not overflow, so `x` is moved to where the product is 0 in any case.
 #[derive(Clone, Copy, Debug)]
-struct GeluTanh;
+pub(crate) struct GeluTanh;
 
 /// Beyond it the second term of the derivative, with all its derivatives, has underflowed in every
 /// precision.
@@ -46,7 +46,7 @@ impl Unary for GeluTanh {
 
 /// `x erfc(-x / sqrt 2) / 2`; the derivative is `erfc(-x / sqrt 2) / 2 + x e^(-x^2 / 2) / sqrt(2 pi)`.
 #[derive(Clone, Copy, Debug)]
-struct Gelu;
+pub(crate) struct Gelu;
 
 impl Unary for Gelu {
     const NAME: &'static str = "gelu";
@@ -63,44 +63,53 @@ impl Unary for Gelu {
     }
 }
 
-impl<E: Real> TensorVar<E> {
-    /// The Gaussian error linear unit of each element, `x` times the normal distribution function of `x`:
-    ///
-    /// `0.5 x (1 + erf(x / sqrt 2))`
-    ///
-    /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed by `erfc`, which keeps the
-    /// digits for negative `x`.
-    ///
-    /// ```
-    /// use tape::Tape;
-    ///
-    /// let tape = Tape::new();
-    /// let y = tape.tensor([-100.0, 0.0, 1.0, 100.0]).gelu().value();
-    /// assert_eq!((y[[0]], y[[1]], y[[3]]), (-0.0, 0.0, 100.0));
-    /// assert!((y[[2]] - 0.841345).abs() < 1e-6);
-    /// ```
-    #[track_caller]
-    pub fn gelu(self) -> Self {
-        self.apply(Gelu)
-    }
+/// The methods of [`Elementary`] that apply a rule of this file.
+macro_rules! for_each_activation {
+    ($callback:ident) => {
+        $callback! {
+            /// The Gaussian error linear unit, `x` times the normal distribution function of `x`:
+            ///
+            /// `0.5 x (1 + erf(x / sqrt 2))`
+            ///
+            /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed by `erfc`,
+            /// which keeps the digits for negative `x`.
+            gelu() [] => apply(Gelu);
+            /// The Gaussian error linear unit in its approximate form, as in GPT-2:
+            ///
+            /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`
+            ///
+            /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed as
+            /// `x sigmoid(2 u)`, which is the same and keeps its digits for negative `x`.
+            gelu_tanh() [] => apply(GeluTanh);
+        }
+    };
+}
+pub(crate) use for_each_activation;
 
-    /// The Gaussian error linear unit in its approximate form, as in GPT-2, of each element:
-    ///
-    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`
-    ///
-    /// (Hendrycks and Gimpel 2016, "Gaussian Error Linear Units"). It is computed as `x sigmoid(2 u)`, which
-    /// is the same and keeps its digits for negative `x`.
-    ///
-    /// ```
-    /// use tape::Tape;
-    ///
-    /// let tape = Tape::new();
-    /// let y = tape.tensor([-100.0, 0.0, 1.0, 100.0]).gelu_tanh().value();
-    /// assert_eq!((y[[0]], y[[1]], y[[3]]), (-0.0, 0.0, 100.0));
-    /// assert!((y[[2]] - 0.841192).abs() < 1e-6);
-    /// ```
-    #[track_caller]
-    pub fn gelu_tanh(self) -> Self {
-        self.apply(GeluTanh)
-    }
+#[cfg(feature = "cases")]
+pub(crate) fn cases() -> Vec<crate::cases::Case> {
+    use crate::cases::elementwise;
+    use crate::elementary::cases::erf_by_series;
+
+    vec![
+        elementwise!(
+            "gelu",
+            "x.gelu()",
+            "dx = g (Phi(x) + x phi(x))",
+            |x| x[0].gelu(),
+            |x| 0.5 * x[0] * (1.0 + erf_by_series(x[0] / 2.0f64.sqrt())),
+            [[-2.5, 2.5]]
+        ),
+        elementwise!(
+            "gelu_tanh",
+            "x.gelu_tanh()",
+            "dx = g (s(u) + x u' s(u) s(-u))",
+            |x| x[0].gelu_tanh(),
+            |x| {
+                let u = (2.0 / std::f64::consts::PI).sqrt() * (x[0] + 0.044715 * x[0].powi(3));
+                0.5 * x[0] * (1.0 + u.tanh())
+            },
+            [[-2.5, 2.5]]
+        ),
+    ]
 }

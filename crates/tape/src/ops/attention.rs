@@ -1,5 +1,7 @@
 //! Scaled dot-product attention (Vaswani et al. 2017, "Attention is all you need").
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
 mod head;
 mod packed;
 

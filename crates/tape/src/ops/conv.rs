@@ -1,5 +1,7 @@
 //! Two-dimensional convolution.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
 mod direct;
 mod unfold;
 pub(super) mod window;

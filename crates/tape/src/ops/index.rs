@@ -1,5 +1,8 @@
 //! Operations that read or write at given places.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use std::sync::Arc;
 
 use smallvec::smallvec;

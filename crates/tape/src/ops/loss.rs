@@ -173,3 +173,39 @@ impl<E: Real> TensorVar<E> {
         Ok(try_apply_op(CrossEntropy { labels: labels.into() }, &[self])?[0])
     }
 }
+
+#[cfg(feature = "cases")]
+pub(crate) fn cases() -> Vec<crate::cases::Case> {
+    use crate::cases::{inside, naive, whole};
+
+    vec![
+        whole!(
+            "mse_loss",
+            "x.mse_loss(target)",
+            "dx = 2 g (x - target) / n",
+            |x| x[0].mse_loss(x[1]),
+            |x| {
+                let n = x[0].len() as f64;
+                let squares = x[0].zip_map(&x[1], |a, b| (a - b) * (a - b) / n);
+                naive::total(&squares, |x| x.iter().sum())
+            }
+        )
+        .at([inside([4], -1.0, 1.0), inside([4], -1.0, 1.0)])
+        .at([inside([2, 3], -1.0, 1.0), inside([2, 3], -1.0, 1.0)])
+        .at([inside([], -1.0, 1.0), inside([], -1.0, 1.0)]),
+        whole!(
+            "cross_entropy",
+            "x.cross_entropy(labels)",
+            "dx = g (softmax(x) - onehot(label)) / rows",
+            |x| x[0].cross_entropy([2, 0, 1]),
+            |x| {
+                let row = |row: &[f64], label: usize| {
+                    row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[label]
+                };
+                let rows = x[0].as_slice().chunks(x[0].len() / 3).zip([2, 0, 1]);
+                Tensor::scalar(rows.map(|(x, label)| row(x, label)).sum::<f64>() / 3.0)
+            }
+        )
+        .at_each([inside([3, 3], -2.0, 2.0), inside([3, 1, 4], -2.0, 2.0)]),
+    ]
+}

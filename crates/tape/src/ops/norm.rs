@@ -1,5 +1,8 @@
 //! Layer normalisation.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::smallvec;
 
 use crate::error::expect;

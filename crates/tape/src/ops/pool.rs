@@ -1,5 +1,8 @@
 //! Pooling: the largest element or the mean of each window of an image.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::smallvec;
 
 use super::conv::window::{IntoPair, Window, image};

@@ -1,5 +1,8 @@
 //! Matrix products.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;

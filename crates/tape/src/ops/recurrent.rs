@@ -1,5 +1,7 @@
 //! Recurrent networks: one operation for a whole sequence.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
 mod gru;
 mod lstm;
 

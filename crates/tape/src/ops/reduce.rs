@@ -1,5 +1,8 @@
 //! Reductions: sums, means, extrema, variances, log-sum-exp.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::smallvec;
 
 use crate::kernels::{fold_lanes, sum, sum_rows};

@@ -1,5 +1,8 @@
 //! Operations that move elements and compute nothing.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;

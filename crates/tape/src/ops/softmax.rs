@@ -191,3 +191,49 @@ impl<E: Real> TensorVar<E> {
         self.apply_op(LogSoftmax { axis: self.axis("log_softmax", axis) })
     }
 }
+
+#[cfg(feature = "cases")]
+pub(crate) fn cases() -> Vec<crate::cases::Case> {
+    use crate::cases::{inside, naive, whole};
+
+    fn softmax(x: &[f64]) -> Vec<f64> {
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        x.iter().map(|x| x.exp() / sum).collect()
+    }
+    vec![
+        whole!("softmax", "x.softmax(axis)", "dx = y (g - sum g y)", |x| x[0].softmax(-1), |x| {
+            naive::lines(&x[0], x[0].rank() - 1, softmax)
+        })
+        .at_each([
+            inside([4], -2.0, 2.0),
+            inside([2, 3], -2.0, 2.0),
+            inside([2, 0], 0.0, 1.0),
+        ]),
+        whole!("softmax", "x.softmax(axis)", "dx = y (g - sum g y)", |x| x[0].softmax(0), |x| {
+            naive::lines(&x[0], 0, softmax)
+        })
+        .at_each([inside([3, 2], -2.0, 2.0), inside([1, 2], -2.0, 2.0)]),
+        whole!(
+            "log_softmax",
+            "x.log_softmax(axis)",
+            "dx = g - exp(y) sum g",
+            |x| x[0].log_softmax(-1),
+            |x| naive::lines(&x[0], x[0].rank() - 1, |x| {
+                softmax(x).iter().map(|p| p.ln()).collect()
+            })
+        )
+        .at_each([
+            inside([4], -2.0, 2.0),
+            inside([2, 3], -2.0, 2.0),
+            inside([2, 0], 0.0, 1.0),
+        ]),
+        whole!(
+            "log_softmax",
+            "x.log_softmax(axis)",
+            "dx = g - exp(y) sum g",
+            |x| x[0].log_softmax(0),
+            |x| naive::lines(&x[0], 0, |x| softmax(x).iter().map(|p| p.ln()).collect())
+        )
+        .at_each([inside([3, 2, 2], -2.0, 2.0)]),
+    ]
+}
