@@ -48,6 +48,10 @@ fn declared<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
 /// name stands before a parenthesis at the beginning of a line, or the line is a list of names that ends in a
 /// comma or a colon.
 fn listed(source: &str, names: &mut BTreeSet<String>) -> bool {
+    let is_name = |word: &str| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        !word.is_empty() && word.chars().all(fits)
+    };
     let (mut inside, mut any) = (false, false);
     for line in source.lines() {
         let text = line.trim();
@@ -62,15 +66,14 @@ fn listed(source: &str, names: &mut BTreeSet<String>) -> bool {
             continue;
         }
         if let Some((name, _)) = text.split_once('(')
-            && !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && is_name(name)
         {
             names.insert(name.to_owned());
             any = true;
         } else if let Some((list, _)) = text.split_once(':') {
             // `sum, sum_axes, sum_axes_keep, reduce_sum: ...` names its own helper last.
             let words: Vec<&str> = list.split(", ").collect();
-            if words.len() > 1 {
+            if words.len() > 1 && words.iter().all(|word| is_name(word)) {
                 names.extend(words[..words.len() - 1].iter().map(|&name| name.to_owned()));
                 any = true;
             }

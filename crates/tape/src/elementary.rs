@@ -6,7 +6,8 @@ pub(crate) mod cases;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, Sub, SubAssign};
 
-use crate::ops::{Gelu, GeluTanh, for_each_activation};
+use crate::ops::activation::*;
+use crate::ops::special::*;
 use crate::rule::{Binary, Ternary, Unary};
 use crate::{Real, TensorVar, Var};
 
@@ -189,6 +190,7 @@ pub trait Elementary:
     }
 
     for_each_activation!(provided);
+    for_each_special!(provided);
 }
 
 /// The methods that apply a rule with the operands in parentheses and the constants in brackets, as
@@ -214,6 +216,7 @@ macro_rules! inherent {
 }
 
 for_each_activation!(inherent);
+for_each_special!(inherent);
 
 macro_rules! elementary_float {
     ($f:ident, $erf:ident, $erfc:ident) => {

@@ -1,7 +1,7 @@
 //! The built-in operations with structure, a family a file. Each implements [`Op`](crate::Op), as a
 //! user's would.
 
-mod activation;
+pub(crate) mod activation;
 mod attention;
 mod conv;
 mod index;
@@ -14,8 +14,8 @@ mod reduce;
 mod rows;
 mod shape;
 mod softmax;
+pub(crate) mod special;
 
-pub(crate) use activation::{Gelu, GeluTanh, for_each_activation};
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
     try_scaled_dot_product_attention,
@@ -29,6 +29,7 @@ pub use shape::{concat, stack, try_concat};
 #[cfg(feature = "cases")]
 pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
     vec![
+        ("Special functions", special::cases::cases()),
         ("Activations", activation::cases()),
         ("Softmax", softmax::cases()),
         ("Reductions", reduce::cases::cases()),
