@@ -44,7 +44,10 @@ fn declared<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
     Some(&name[..end.unwrap_or(name.len())])
 }
 
-/// The names in the lists that macros make methods from: a list begins at a line `something! {`. In it, a
+/// The lines at which the lists of methods begin that macros make.
+const LISTS: &[&str] = &["$callback! {", "reductions! {"];
+
+/// The names in the lists that macros make methods from. In them, a
 /// name stands before a parenthesis at the beginning of a line, or the line is a list of names that ends in a
 /// comma or a colon.
 fn listed(source: &str, names: &mut BTreeSet<String>) -> bool {
@@ -55,7 +58,7 @@ fn listed(source: &str, names: &mut BTreeSet<String>) -> bool {
     let (mut inside, mut any) = (false, false);
     for line in source.lines() {
         let text = line.trim();
-        if text.ends_with("! {") && !text.starts_with("macro_rules!") && !text.starts_with("//") {
+        if LISTS.contains(&text) {
             inside = true;
             continue;
         }

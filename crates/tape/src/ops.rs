@@ -30,7 +30,7 @@ pub use shape::{concat, stack, try_concat};
 pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
     vec![
         ("Special functions", special::cases::cases()),
-        ("Activations", activation::cases()),
+        ("Activations", activation::cases::cases()),
         ("Softmax", softmax::cases()),
         ("Reductions", reduce::cases::cases()),
         ("Shape", shape::cases::cases()),

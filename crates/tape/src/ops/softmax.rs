@@ -181,6 +181,16 @@ impl<E: Real> TensorVar<E> {
         self.apply_op(Softmax { axis: self.axis("softmax", axis) })
     }
 
+    /// `exp(-x) / sum exp(-x)` along an axis: [`softmax`](Self::softmax) of `-x`.
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn softmin(self, axis: isize) -> Self {
+        let axis = self.axis("softmin", axis);
+        (-self).apply_op(Softmax { axis })
+    }
+
     /// `x - ln sum exp(x)` along an axis, from the largest element, so that nothing overflows and
     /// small probabilities keep their digits.
     ///
@@ -213,6 +223,10 @@ pub(crate) fn cases() -> Vec<crate::cases::Case> {
             naive::lines(&x[0], 0, softmax)
         })
         .at_each([inside([3, 2], -2.0, 2.0), inside([1, 2], -2.0, 2.0)]),
+        whole!("softmin", "x.softmin(axis)", "dx = -y (g - sum g y)", |x| x[0].softmin(1), |x| {
+            naive::lines(&x[0].map(|x| -x), 1, softmax)
+        })
+        .at_each([inside([2, 3], -2.0, 2.0), inside([2, 2, 2], -2.0, 2.0)]),
         whole!(
             "log_softmax",
             "x.log_softmax(axis)",
