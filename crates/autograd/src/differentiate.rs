@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use tape::engine::{NodeId, Recording};
 use tape::{Real, Tensor, TensorVar, Var};
 
+use crate::error::refused;
 use crate::sweep::{FirstOrder, Recorded};
 use crate::{Error, Gradients};
 
@@ -100,7 +101,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
     fn backward(self) -> Result<Gradients<E>, Error> {
         let (recording, out) = start(self.into(), true)?;
         recording.leave("backward()");
-        Ok(FirstOrder::run(&recording, out, None, None))
+        first_order(&recording, out, None, None)
     }
 
     /// The gradient by the given variables, which need not be leaves. No more is computed than they
@@ -113,7 +114,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
         let (recording, out) = start(self.into(), true)?;
         recording.leave("grad()");
         let variables = ids(&recording, variables)?;
-        Ok(FirstOrder::run(&recording, out, None, Some(&variables)))
+        first_order(&recording, out, None, Some(&variables))
     }
 
     /// The gradient by the given variables as recorded values, which can be differentiated again;
@@ -144,7 +145,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
         }
         let (recording, out) = start(result, true)?;
         let variables = ids(&recording, variables)?;
-        Ok(recorded(&recording, out, None, &variables))
+        recorded(&recording, out, None, &variables)
     }
 
     /// The vector-Jacobian product by every leaf: the gradient of `sum(cotangent * self)`.
@@ -168,7 +169,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
                 location: Location::caller(),
             });
         }
-        Ok(FirstOrder::run(&recording, out, Some(cotangent), None))
+        first_order(&recording, out, Some(cotangent), None)
     }
 
     /// The vector-Jacobian product by the given variables as recorded values, from a recorded
@@ -196,7 +197,7 @@ pub trait Differentiate<E: Real>: Copy + Into<Handle<E>> {
             return Err(Error::CotangentShape { cotangent: given, result, location });
         }
         let variables = ids(&recording, variables)?;
-        Ok(recorded(&recording, out, Some(cotangent), &variables))
+        recorded(&recording, out, Some(cotangent), &variables)
     }
 }
 
@@ -239,16 +240,30 @@ fn ids<E: Real, V: Into<Handle<E>> + Copy>(
     Ok(ids)
 }
 
+#[track_caller]
+fn first_order<'a, E: Real>(
+    recording: &'a Recording<E>,
+    out: NodeId,
+    cotangent: Option<Tensor<E>>,
+    variables: Option<&'a [NodeId]>,
+) -> Result<Gradients<E>, Error> {
+    let gradients = FirstOrder::run(recording, out, cotangent, variables);
+    refused(recording)?;
+    Ok(gradients)
+}
+
+#[track_caller]
 fn recorded<E: Real, V: Wrt<E>>(
     recording: &Recording<E>,
     out: NodeId,
     seed: Option<TensorVar<E>>,
     variables: &[NodeId],
-) -> Vec<Option<V>> {
+) -> Result<Vec<Option<V>>, Error> {
     let sweep = Recorded::run(recording, out, seed, variables);
+    refused(recording)?;
     let of = |&id: &NodeId| match id {
         NodeId::Scalar(i) => sweep.scalar(i).map(|v| V::of(v.into())),
         NodeId::Tensor(t) => sweep.tensor(t).map(|t| V::of(t.into())),
     };
-    variables.iter().map(of).collect()
+    Ok(variables.iter().map(of).collect())
 }

@@ -2,7 +2,8 @@
 
 use std::panic::Location;
 
-use tape::Shape;
+use tape::engine::Recording;
+use tape::{Real, Shape};
 
 /// Why there is no gradient.
 #[derive(Clone, thiserror::Error)]
@@ -58,6 +59,20 @@ pub enum Error {
         /// The line that asked.
         location: &'static Location<'static>,
     },
+    /// An operation has no derivative at the recorded values.
+    #[error(
+        "{operation}: {reason} (recorded at {recorded}; the derivative was asked for at {location})"
+    )]
+    NoDerivative {
+        /// The operation.
+        operation: &'static str,
+        /// Why there is none.
+        reason: String,
+        /// The line that recorded the operation.
+        recorded: &'static Location<'static>,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
 }
 
 /// The same as `Display`: a `main` or an `unwrap` prints the error by `Debug`, and there one wants to read
@@ -65,5 +80,19 @@ pub enum Error {
 impl std::fmt::Debug for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// The error of a sweep in which a rule has refused.
+#[track_caller]
+pub(crate) fn refused<E: Real>(recording: &Recording<E>) -> Result<(), Error> {
+    match recording.take_refusal() {
+        None => Ok(()),
+        Some(refusal) => Err(Error::NoDerivative {
+            operation: refusal.operation,
+            reason: refusal.reason,
+            recorded: refusal.recorded,
+            location: Location::caller(),
+        }),
     }
 }

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use tape::engine::{NodeId, Recording};
 use tape::{Real, Tensor, TensorVar, Var};
 
+use crate::error::refused;
 use crate::{Differentiate, Error};
 
 /// A forward pass over a recording. What it computes is recorded behind the nodes that it walks.
@@ -68,6 +69,7 @@ impl<E: Real> Forward<E> {
     }
 
     /// Walks the nodes.
+    #[track_caller]
     pub(crate) fn run(&mut self) -> Result<(), Error> {
         let (scalars, tensors) = (self.scalars.len() as u32, self.tensors.len() as u32);
         let (mut i, mut t) = (0, 0);
@@ -120,6 +122,7 @@ impl<E: Real> Forward<E> {
     }
 
     /// The nodes `first..first + group`, which share their rule.
+    #[track_caller]
     fn tensor_group(&mut self, first: u32, group: u32) -> Result<(), Error> {
         if !self.reached(NodeId::Tensor(first)) {
             return Ok(());
@@ -148,6 +151,7 @@ impl<E: Real> Forward<E> {
     }
 
     /// `d <rule(u), tangents> / du`.
+    #[track_caller]
     fn transposed_twice(&mut self, first: u32, group: u32) -> Result<(), Error> {
         let mut cotangents: SmallVec<[_; 2]> = SmallVec::new();
         for t in first..first + group {
@@ -172,6 +176,7 @@ impl<E: Real> Forward<E> {
                 }
             },
         );
+        refused(&self.recording)?;
         let Some(pairing) = pairing.filter(|pairing| !pairing.is_constant()) else {
             return Ok(());
         };

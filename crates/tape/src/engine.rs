@@ -9,6 +9,7 @@
 
 mod cotangent;
 
+use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -59,13 +60,25 @@ pub struct TensorInfo {
 pub struct Recording<E: Real> {
     inner: Rc<Inner<E>>,
     epoch: u64,
+    refusal: RefCell<Option<Refusal>>,
+}
+
+/// The rule of an operation has said that there is no derivative; see [`Backward::refuse`].
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The operation.
+    pub operation: &'static str,
+    /// Why there is no derivative.
+    pub reason: String,
+    /// The line that recorded the operation.
+    pub recorded: &'static Location<'static>,
 }
 
 impl<E: Real> Recording<E> {
     fn hold(tag: u32) -> Option<Self> {
         let inner = registry::hold::<E>(tag)?;
         let epoch = inner.epoch.get();
-        Some(Recording { inner, epoch })
+        Some(Recording { inner, epoch, refusal: RefCell::new(None) })
     }
 
     /// The recording that `v` belongs to; `None` if it is stale or a constant.
@@ -82,6 +95,11 @@ impl<E: Real> Recording<E> {
     #[track_caller]
     pub fn leave(&self, operation: &'static str) {
         crate::program::record::note_numbers(&self.inner, operation);
+    }
+
+    /// What the first rule that has refused since the last call has said.
+    pub fn take_refusal(&self) -> Option<Refusal> {
+        self.refusal.take()
     }
 
     /// The node of `v`; `None` if it is not of this recording.
@@ -333,6 +351,7 @@ impl<E: Real> Recording<E> {
                 // A rule may rely on every cotangent having a tape and the shape of its output.
                 let cotangents: SmallVec<[_; 3]> =
                     cotangents.iter().zip(&outputs).map(|(g, &y)| g.map(|g| fit(g, y))).collect();
+                let refusal = RefCell::new(None);
                 let backward = Backward {
                     inputs: &input_vars,
                     outputs: &outputs,
@@ -340,9 +359,15 @@ impl<E: Real> Recording<E> {
                     residuals: &residuals,
                     needed: &needed,
                     tag: self.inner.tag_now.get(),
+                    refusal: &refusal,
                 };
                 let made: Cotangents<E> = op.vjp(&backward);
                 self.check();
+                if let Some(reason) = refusal.take() {
+                    let refusal = Refusal { operation: op.name(), reason, recorded: location };
+                    self.refusal.borrow_mut().get_or_insert(refusal);
+                    return;
+                }
                 assert!(
                     made.len() == inputs.len(),
                     "{}: its vjp gives {} cotangents for {} inputs (recorded at {location})",

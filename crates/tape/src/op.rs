@@ -4,6 +4,7 @@
 //! all such operations of this crate.
 
 use std::any::Any;
+use std::cell::RefCell;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -222,6 +223,7 @@ pub struct Backward<'a, E: Real> {
     pub residuals: &'a [Tensor<E>],
     pub(crate) needed: &'a [bool],
     pub(crate) tag: u32,
+    pub(crate) refusal: &'a RefCell<Option<String>>,
 }
 
 impl<E: Real> Backward<'_, E> {
@@ -236,6 +238,23 @@ impl<E: Real> Backward<'_, E> {
     /// If the operation has several outputs and nothing flows to the first.
     pub fn cotangent(&self) -> TensorVar<E> {
         self.cotangents[0].expect("the only output has a cotangent, or the rule is not asked")
+    }
+
+    /// Says that there is no derivative at these values, and why: the sweep ends with an error that has
+    /// the reason, the operation and the line that recorded it. What the rule returns is then not used.
+    ///
+    /// ```
+    /// # use tape::{Backward, Cotangents, Real};
+    /// # fn rule<E: Real>(call: &Backward<'_, E>) -> Cotangents<E> {
+    /// if call.outputs[0].value().iter().any(|&y| y == E::ZERO) {
+    ///     return call.refuse("the root has no slope at 0");
+    /// }
+    /// # tape::smallvec![None]
+    /// # }
+    /// ```
+    pub fn refuse(&self, reason: impl Into<String>) -> Cotangents<E> {
+        *self.refusal.borrow_mut() = Some(reason.into());
+        smallvec![None; self.inputs.len()]
     }
 
     /// A constant on the tape of the operation.
