@@ -57,6 +57,11 @@ impl Error {
         Error::Shape { operation, shapes, detail, location: Location::caller() }
     }
 
+    #[track_caller]
+    pub(crate) fn argument(operation: &'static str, detail: impl Into<String>) -> Self {
+        Error::Argument { operation, detail: detail.into(), location: Location::caller() }
+    }
+
     /// The line that made the mistake.
     pub fn location(&self) -> &'static Location<'static> {
         match self {

@@ -2,11 +2,17 @@
 //! user's would.
 
 pub(crate) mod activation;
+mod activation;
+mod arrange;
 mod attention;
 mod conv;
+mod distance;
+mod einsum;
 mod index;
+mod linalg;
 mod loss;
 mod norm;
+mod place;
 mod pool;
 mod product;
 mod recurrent;
@@ -15,13 +21,18 @@ mod rows;
 mod shape;
 mod softmax;
 pub(crate) mod special;
+mod view;
 
+pub use arrange::Pad;
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
     try_scaled_dot_product_attention,
 };
 pub use conv::{Conv2d, IntoPair};
+pub use einsum::{einsum, try_einsum};
 pub use index::{Indices, where_};
+pub use linalg::Triangle;
+pub(crate) use linalg::factor::Factor;
 pub use pool::Pool2d;
 pub use shape::{concat, stack, try_concat};
 

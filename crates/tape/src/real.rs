@@ -28,6 +28,7 @@ pub trait Real:
     + Sync
     + Recyclable<Self>
     + crate::vector::Vectorised
+    + crate::ops::Factor
     + 'static
 {
     /// The distance from 1 to the next larger number.

@@ -21,7 +21,7 @@ impl Indices {
         &self.0
     }
 
-    fn largest(&self) -> Option<usize> {
+    pub(super) fn largest(&self) -> Option<usize> {
         self.0.iter().copied().max()
     }
 }
@@ -142,10 +142,10 @@ fn add_slices<E: Real>(
 }
 
 /// Adds slices up at given places of an axis of zeros: the transpose of [`IndexSelect`].
-struct IndexAdd {
-    axis: usize,
-    indices: Indices,
-    len: usize,
+pub(super) struct IndexAdd {
+    pub(super) axis: usize,
+    pub(super) indices: Indices,
+    pub(super) len: usize,
 }
 
 impl<E: Real> Op<E> for IndexAdd {
@@ -184,10 +184,10 @@ struct Gather {
 }
 
 /// Adds elements up at given places along an axis of zeros: the transpose of [`Gather`].
-struct ScatterAdd {
-    axis: usize,
-    indices: Indices,
-    len: usize,
+pub(super) struct ScatterAdd {
+    pub(super) axis: usize,
+    pub(super) indices: Indices,
+    pub(super) len: usize,
 }
 
 /// Calls `f(position in the index list, position in the other tensor)`, where the list has the given

@@ -156,7 +156,7 @@ fn products<E: Real>(
 }
 
 /// The position in a tensor with these strides of the `k`th index of `shape`, in row-major order.
-fn position(k: usize, shape: &Shape, strides: &[usize]) -> usize {
+pub(super) fn position(k: usize, shape: &Shape, strides: &[usize]) -> usize {
     let (mut rest, mut at) = (k, 0);
     for axis in (0..shape.rank()).rev() {
         at += rest % shape[axis] * strides[axis];
