@@ -7,6 +7,8 @@ use wengert::autograd::assert_gradients;
 use wengert::prelude::*;
 use wengert::tape::Pad;
 
+fn ignore<T>(_: T) {}
+
 fn counted(shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into();
     let n = shape.elements();
@@ -103,23 +105,23 @@ fn messages_name_the_operation_and_the_line() {
     let tape = Tape::new();
     let x = tape.tensor(counted([2, 3]));
     let cases: &[(&str, &dyn Fn())] = &[
-        ("flip: shape [2, 3]: axis 1 stands twice", &|| drop(x.flip([1, 1]))),
-        ("slice_step: shape [2, 3]: 0..4 by 2", &|| drop(x.slice_step(1, 0..4, 2))),
-        ("windows: shape [2, 3]: windows of 4", &|| drop(x.windows(1, 4, 1))),
-        ("diagonal: shape [2, 3]: rows and columns", &|| drop(x.diagonal(0, 1, -1))),
-        ("trace: shape [3]", &|| drop(x.select(0, 0).trace())),
-        ("repeat: shape [2, 3]: [2] has fewer", &|| drop(x.repeat(&[2]))),
-        ("expand: shape [2, 3]: it cannot be expanded to [2, 4]", &|| drop(x.expand(&[2, 4]))),
-        ("split: shape [2, 3]: [1, 1] does not", &|| drop(x.split(1, &[1, 1]))),
-        ("pad: shape [2, 3]: axis 1 is too short", &|| drop(x.pad(1, 3, 0, Pad::Reflect))),
-        ("tril: shape []", &|| drop(x.sum().tril(0))),
-        ("scatter: shapes [2, 3] and [3]", &|| drop(x.scatter(1, [0; 3], x.select(0, 0)))),
-        ("scatter_add: index 3 is out of range", &|| drop(x.scatter_add(1, [3; 6], x))),
-        ("index_add: shapes [2, 3] and [2, 3]: 2 indices", &|| drop(x.index_add(1, [0; 2], x))),
-        ("take: index 6 is out of range for a tensor of 6", &|| drop(x.take([6]))),
-        ("masked_select: shapes [2, 3] and [2]", &|| drop(x.masked_select(&Tensor::zeros([2])))),
+        ("flip: shape [2, 3]: axis 1 stands twice", &|| ignore(x.flip([1, 1]))),
+        ("slice_step: shape [2, 3]: 0..4 by 2", &|| ignore(x.slice_step(1, 0..4, 2))),
+        ("windows: shape [2, 3]: windows of 4", &|| ignore(x.windows(1, 4, 1))),
+        ("diagonal: shape [2, 3]: rows and columns", &|| ignore(x.diagonal(0, 1, -1))),
+        ("trace: shape [3]", &|| ignore(x.select(0, 0).trace())),
+        ("repeat: shape [2, 3]: [2] has fewer", &|| ignore(x.repeat(&[2]))),
+        ("expand: shape [2, 3]: it cannot be expanded to [2, 4]", &|| ignore(x.expand(&[2, 4]))),
+        ("split: shape [2, 3]: [1, 1] does not", &|| ignore(x.split(1, &[1, 1]))),
+        ("pad: shape [2, 3]: axis 1 is too short", &|| ignore(x.pad(1, 3, 0, Pad::Reflect))),
+        ("tril: shape []", &|| ignore(x.sum().tril(0))),
+        ("scatter: shapes [2, 3] and [3]", &|| ignore(x.scatter(1, [0; 3], x.select(0, 0)))),
+        ("scatter_add: index 3 is out of range", &|| ignore(x.scatter_add(1, [3; 6], x))),
+        ("index_add: shapes [2, 3] and [2, 3]: 2 indices", &|| ignore(x.index_add(1, [0; 2], x))),
+        ("take: index 6 is out of range for a tensor of 6", &|| ignore(x.take([6]))),
+        ("masked_select: shapes [2, 3] and [2]", &|| ignore(x.masked_select(&Tensor::zeros([2])))),
         ("one_hot: index 3 is out of range for 3 classes", &|| {
-            drop(Tensor::<f64>::one_hot([3], 3));
+            ignore(Tensor::<f64>::one_hot([3], 3));
         }),
     ];
     for (expected, f) in cases {

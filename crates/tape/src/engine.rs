@@ -361,8 +361,13 @@ impl<E: Real> Recording<E> {
                     tag: self.inner.tag_now.get(),
                     refusal: &refusal,
                 };
+                let before = self.inner.tensors.borrow().nodes.len();
                 let made: Cotangents<E> = op.vjp(&backward);
                 self.check();
+                // What the rule has recorded, it has recorded for the line that recorded the operation.
+                for node in &mut self.inner.tensors.borrow_mut().nodes[before..] {
+                    node.location = location;
+                }
                 if let Some(reason) = refusal.take() {
                     let refusal = Refusal { operation: op.name(), reason, recorded: location };
                     self.refusal.borrow_mut().get_or_insert(refusal);

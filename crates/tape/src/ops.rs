@@ -23,6 +23,7 @@ mod softmax;
 pub(crate) mod special;
 mod view;
 
+pub(crate) use activation::{Gelu, GeluTanh, for_each_activation};
 pub use arrange::Pad;
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
@@ -45,8 +46,14 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
         ("Softmax", softmax::cases()),
         ("Reductions", reduce::cases::cases()),
         ("Shape", shape::cases::cases()),
+        ("Shape", view::cases::cases()),
+        ("Shape", arrange::cases::cases()),
         ("Index", index::cases::cases()),
+        ("Index", place::cases::cases()),
         ("Products", product::cases::cases()),
+        ("Products", distance::cases::cases()),
+        ("Products", einsum::cases::cases()),
+        ("Linear algebra", linalg::cases::cases()),
         ("Convolutions", conv::cases::cases()),
         ("Pooling", pool::cases::cases()),
         ("Normalisation", norm::cases::cases()),

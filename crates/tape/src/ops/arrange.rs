@@ -1,6 +1,9 @@
 //! Shapes with a length left open, repetition, splitting and padding: composites of the operations in
 //! `shape` and `index`.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::SmallVec;
 
 use crate::error::expect;

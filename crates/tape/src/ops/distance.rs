@@ -1,5 +1,8 @@
 //! Products of vectors, and distances between them.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use crate::error::expect;
 use crate::{Error, Real, Shape, TensorVar};
 

@@ -1,5 +1,8 @@
 //! Einstein's summation: a composite of diagonals, sums, permutations and matrix products.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::SmallVec;
 
 use crate::error::expect;

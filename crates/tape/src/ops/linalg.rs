@@ -20,6 +20,8 @@
 //! `cholesky`, `eigh` and `eigvalsh` read the symmetric part `(A + Aᵀ) / 2`, so their derivatives are
 //! symmetric and those of what they compute.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
 mod cholesky;
 mod determinant;
 mod eigen;
@@ -28,6 +30,8 @@ pub(super) mod factor;
 mod inverse;
 mod least_squares;
 mod lu;
+#[cfg(feature = "cases")]
+mod naive;
 mod qr;
 mod singular;
 mod solve;

@@ -1,5 +1,8 @@
 //! Writing to given places, and reading from places that a mask or a flat list names.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use crate::error::expect;
 use crate::ops::index::{IndexAdd, Indices, ScatterAdd};
 use crate::{Error, Real, Shape, Tensor, TensorVar, concat, where_};

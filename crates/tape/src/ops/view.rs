@@ -1,5 +1,8 @@
 //! Elements read by stride from some element on: mirror images, every other element, diagonals, windows.
 
+#[cfg(feature = "cases")]
+pub(crate) mod cases;
+
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;

@@ -124,7 +124,12 @@ fn one<E: Real>(a: TensorVar<E>) -> TensorVar<E> {
     }
     match try_apply_op(Determinant { any: false }, &[a]) {
         Ok(determinant) => determinant[0],
-        Err(_) => near_singular(a),
+        Err(_) => {
+            let near = near_singular(a);
+            // The value of the elimination, which is often exactly 0, with the derivatives of the other.
+            let value = Elimination::new(a.value().as_slice(), a.shape()[0]).determinant();
+            near + (value - near.item())
+        }
     }
 }
 

@@ -75,6 +75,35 @@ fn points_down<F: Real + RealField>(matrix: MatRef<'_, F>, column: usize) -> boo
     down
 }
 
+/// Elimination of a singular matrix, column by column: where `faer` divides by a pivot of 0, there is nothing
+/// to eliminate.
+fn eliminate<F: Real + RealField>(packed: &mut Mat<F>, a: &[F]) -> (Vec<usize>, bool) {
+    let (m, n) = (packed.nrows(), packed.ncols());
+    let mut rows: Vec<Vec<F>> = a.chunks_exact(n).map(<[F]>::to_vec).collect();
+    let (mut perm, mut odd) = ((0..m).collect::<Vec<_>>(), false);
+    for k in 0..m.min(n) {
+        let size = |i: usize| Elementary::abs(rows[i][k]);
+        let best = (k + 1..m).fold(k, |best, i| if size(i) > size(best) { i } else { best });
+        odd ^= best != k;
+        rows.swap(k, best);
+        perm.swap(k, best);
+        let (upper, lower) = rows.split_at_mut(k + 1);
+        let top = &upper[k];
+        if top[k] == F::ZERO {
+            continue;
+        }
+        for row in lower {
+            let factor = row[k] / top[k];
+            row[k] = factor;
+            (k + 1..n).for_each(|j| row[j] -= factor * top[j]);
+        }
+    }
+    for (i, row) in rows.iter().enumerate() {
+        row.iter().enumerate().for_each(|(j, &x)| packed[(i, j)] = x);
+    }
+    (perm, odd)
+}
+
 impl<F: Real + RealField> Factor for F {
     fn lu(a: &[F], [m, n]: [usize; 2], l: &mut [F], u: &mut [F]) -> (Vec<usize>, bool) {
         let mut packed: Mat<F> = MatRef::from_row_major_slice(a, m, n).to_owned();
@@ -95,6 +124,9 @@ impl<F: Real + RealField> Factor for F {
         });
         let k = m.min(n);
         let (zero, one) = (F::ZERO, F::ONE);
+        if (0..k).any(|i| packed[(i, i)] == zero || packed[(i, i)].is_nan()) {
+            (perm, odd) = eliminate(&mut packed, a);
+        }
         for i in 0..m {
             for j in 0..k {
                 l[i * k + j] = match i.cmp(&j) {
