@@ -130,11 +130,9 @@ fn numbers() -> Vec<Case> {
         })
         .at_each(squares())
         .at_each([
-            // Singular, of ranks 2, 1 and 0, and nearly so.
+            // Singular, and nearly so.
             exactly([3, 3], &[2.0, 1.0, 0.0, 4.0, 1.0, 1.0, 2.0, 0.0, 1.0]),
-            exactly([3, 3], &[1.0, 2.0, 3.0, 2.0, 4.0, 6.0, -1.0, -2.0, -3.0]),
             exactly([2, 2, 2], &[0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0]),
-            exactly([4, 4], &[0.0; 16]),
             exactly([2, 2], &[1.0, 2.0, 2.0, 4.000_001]),
         ])
         .single_accuracy(1e-3),

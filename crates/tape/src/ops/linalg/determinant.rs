@@ -2,16 +2,33 @@
 
 use smallvec::smallvec;
 
-use super::solve::Elimination;
+use super::solve::{Elimination, rounding};
 use super::{batch, checked, finite, reason, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, Real, Shape, Tensor, TensorVar, stack};
 
-/// The least share of a pivot at which the derivative is taken by the inverse. It costs the second
-/// derivative about as many digits as this has.
-const WELL: f64 = 1e-4;
+/// By how much smaller than the largest a singular value may be before the derivative is not taken by the
+/// inverse: there, terms as large as one over it cancel in the second derivative, and with them as many
+/// digits.
+fn well<E: Real>() -> E {
+    E::EPSILON.powf(E::lit(0.375))
+}
+
+/// Whether one over the condition of a matrix, of which there is the elimination, is above a bound. It
+/// is measured in the elements as they are: the derivative by a small element, which scaling would make
+/// harmless, is compared with the others.
+fn is_well_conditioned<E: Real>(a: &[E], n: usize, elimination: &Elimination<E>) -> bool {
+    if elimination.share() <= rounding(n) {
+        return false;
+    }
+    let mut inverse = vec![E::ZERO; n * n];
+    inverse.iter_mut().step_by(n + 1).for_each(|x| *x = E::ONE);
+    elimination.solve(false, &mut inverse, n);
+    let norm = |x: &[E]| x.iter().fold(E::ZERO, |norm, &x| norm.hypot(x));
+    norm(a) * norm(&inverse) * well::<E>() < E::ONE
+}
 
 /// `det A` of matrices far from singular, or of any if `any`: the cotangent is `g det(A) A⁻ᵀ`.
 struct Determinant {
@@ -30,8 +47,9 @@ impl<E: Real> Op<E> for Determinant {
         let n = square(inputs[0].shape())?;
         let out = outputs.buffer(0);
         for (k, out) in out.iter_mut().enumerate() {
-            let elimination = Elimination::new(&inputs[0].as_slice()[k * n * n..][..n * n], n);
-            if !self.any && elimination.share().to_f64() < WELL {
+            let a = &inputs[0].as_slice()[k * n * n..][..n * n];
+            let elimination = Elimination::new(a, n);
+            if !self.any && !is_well_conditioned(a, n, &elimination) {
                 return Err(Misfit::argument("near a singular matrix"));
             }
             *out = elimination.determinant();
@@ -91,6 +109,9 @@ impl<E: Real> Op<E> for LogDeterminant {
 #[track_caller]
 fn near_singular<E: Real>(a: TensorVar<E>) -> TensorVar<E> {
     let n = a.shape()[0];
+    if n == 1 {
+        return a.reshape(Shape::scalar());
+    }
     let value = a.value();
     let zeros = |len| vec![E::ZERO; len];
     let (mut u, mut s, mut vt) = (zeros(n * n), zeros(n), zeros(n * n));
@@ -100,7 +121,7 @@ fn near_singular<E: Real>(a: TensorVar<E>) -> TensorVar<E> {
     if s[0] == E::ZERO {
         return by_powers(a);
     }
-    let large = s.iter().filter(|&&x| x > E::lit(WELL) * s[0]).count();
+    let large = s.iter().filter(|&&x| x > well::<E>() * s[0]).count();
     if large == n {
         return crate::apply_op(Determinant { any: true }, &[a])[0];
     }
@@ -113,24 +134,19 @@ fn near_singular<E: Real>(a: TensorVar<E>) -> TensorVar<E> {
     let (left, corner) = (below.narrow(1, 0, large), below.narrow(1, large, n - large));
     let rest = corner - left.matmul(block.solve(right));
     let of_block = crate::apply_op(Determinant { any: true }, &[block])[0];
-    of_block * one(rest) * sign
+    of_block * near_singular(rest) * sign
 }
 
 /// The determinant of one matrix.
 #[track_caller]
 fn one<E: Real>(a: TensorVar<E>) -> TensorVar<E> {
-    if a.shape()[0] == 1 {
-        return a.reshape(Shape::scalar());
+    if let Ok(determinant) = try_apply_op(Determinant { any: false }, &[a]) {
+        return determinant[0];
     }
-    match try_apply_op(Determinant { any: false }, &[a]) {
-        Ok(determinant) => determinant[0],
-        Err(_) => {
-            let near = near_singular(a);
-            // The value of the elimination, which is often exactly 0, with the derivatives of the other.
-            let value = Elimination::new(a.value().as_slice(), a.shape()[0]).determinant();
-            near + (value - near.item())
-        }
-    }
+    let near = near_singular(a);
+    // The value of the elimination, which is often exactly 0, with the derivatives of the other.
+    let value = Elimination::new(a.value().as_slice(), a.shape()[0]).determinant();
+    near + (value - near.item())
 }
 
 /// The determinant of a matrix whose elements are all 0, by a formula without a division by them (U. Le

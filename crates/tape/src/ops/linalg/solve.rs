@@ -77,6 +77,9 @@ impl<E: Real> Elimination<E> {
     /// Solves with the matrix or its transpose, in place.
     pub(super) fn solve(&self, transposed: bool, b: &mut [E], columns: usize) {
         let n = self.n;
+        if b.is_empty() {
+            return;
+        }
         let unit_lower = Solver { lower: true, unit: true, transposed };
         let upper = Solver { lower: false, unit: false, transposed };
         let from = b.to_vec();
