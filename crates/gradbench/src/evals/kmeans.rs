@@ -1,0 +1,117 @@
+//! `kmeans`: the sum of the squared distances of points from the nearest of some centroids,
+//! `f(C) = sum_i min_j |C_j - P_i|^2`, and the direction of Newton's method, which is the gradient over the
+//! diagonal of the Hessian.
+
+use serde::{Deserialize, Serialize};
+use wengert::prelude::*;
+
+use crate::error::expect_len;
+use crate::job::{Answer, Call};
+use crate::{Error, Job, Matrix, Objective};
+
+/// The input of both functions.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Input {
+    /// The points, a row each.
+    pub points: Matrix,
+    /// The centroids, a row each.
+    pub centroids: Matrix,
+}
+
+impl Input {
+    fn checked(self) -> Result<Self, Error> {
+        let Input { points, centroids } = &self;
+        if points.data.is_empty() || centroids.data.is_empty() {
+            return Err(Error::input("there should be points, centroids and coordinates"));
+        }
+        expect_len("the coordinates of a centroid", centroids.columns, points.columns)?;
+        Ok(self)
+    }
+
+    /// The function on plain numbers.
+    pub fn cost(&self) -> f64 {
+        self.points.iter_rows().map(|point| nearest(point, &self.centroids).1).sum()
+    }
+}
+
+/// Which centroid is the nearest, the first one where there are several, and its squared distance.
+fn nearest(point: &[f64], centroids: &Matrix) -> (usize, f64) {
+    let mut best = (0, f64::INFINITY);
+    for (j, centroid) in centroids.iter_rows().enumerate() {
+        let distance = point.iter().zip(centroid).map(|(p, c)| (p - c) * (p - c)).sum::<f64>();
+        if distance < best.1 {
+            best = (j, distance);
+        }
+    }
+    best
+}
+
+/// The direction of Newton's method.
+///
+/// Which centroid is the nearest to a point is found on plain numbers: a minimum hands its cotangent to
+/// the smallest operand alone, and the choice itself has no derivative. So what is recorded is the sum of
+/// the squared distances to the chosen ones.
+///
+/// The Hessian `H` of it is diagonal, because no term has two coordinates of centroids in it. So its
+/// diagonal is the product of `H` with the vector of ones: one backward pass over the recorded gradient.
+pub struct Direction {
+    tape: Tape,
+    input: Input,
+    points: Tensor,
+    centroids: Tensor,
+    direction: Matrix,
+}
+
+impl Direction {
+    /// The direction at the given centroids.
+    pub fn new(input: &Input) -> Self {
+        Direction {
+            tape: Tape::new(),
+            points: input.points.tensor(),
+            centroids: input.centroids.tensor(),
+            direction: input.centroids.clone(),
+            input: input.clone(),
+        }
+    }
+
+    /// What the last run has found.
+    pub fn direction(&self) -> &Matrix {
+        &self.direction
+    }
+}
+
+impl Job for Direction {
+    fn run(&mut self) -> Result<(), Error> {
+        let Input { points, centroids } = &self.input;
+        let chosen: Vec<_> = points.iter_rows().map(|p| nearest(p, centroids).0).collect();
+
+        self.tape.reset();
+        let c = self.tape.tensor(&self.centroids);
+        let cost = (c.index_select(0, chosen) - &self.points).square().sum();
+        let gradient = cost.grad_recorded(&[c])?[0].expect("every point has chosen a centroid");
+        let diagonal = gradient.sum().backward()?.wrt(c);
+
+        if let Some(at) = diagonal.iter().position(|&h| h == 0.0) {
+            let j = at / centroids.columns;
+            let message = "is the nearest to no point, so the Hessian is singular";
+            return Err(Error::input(format!("centroid {j} {message}")));
+        }
+        let gradient = gradient.value();
+        let quotients = gradient.iter().zip(diagonal.iter()).map(|(g, h)| g / h);
+        self.direction.data.iter_mut().zip(quotients).for_each(|(d, quotient)| *d = quotient);
+        Ok(())
+    }
+
+    fn output(&self) -> impl Serialize {
+        self.direction()
+    }
+}
+
+pub(crate) fn evaluate(function: &str, call: &Call<'_>) -> Result<Answer, Error> {
+    let input = call.input::<Input>()?.checked()?;
+    match function {
+        "cost" => call.repeat(|| Ok(Objective::new(|| input.cost()))),
+        "dir" => call.repeat(|| Ok(Direction::new(&input))),
+        _ => Err(Error::Function { module: "kmeans", function: function.to_owned() }),
+    }
+}

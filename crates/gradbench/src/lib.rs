@@ -1,0 +1,24 @@
+//! The engine as a tool of [GradBench](https://github.com/gradbench/gradbench), the community's benchmark
+//! of automatic differentiation.
+//!
+//! The binary `gradbench` speaks the benchmark's protocol on its standard input and output: one JSON
+//! object a line ([`protocol`]). The evaluations, each in a file of its own, are in [`evals`]: the plain
+//! function on `f64`, and beside it the derivative as a user of the engine would write it.
+//!
+//! ```
+//! let mut output = Vec::new();
+//! let input = br#"{"id":0,"kind":"evaluate","module":"hello","function":"double","input":1.5}"#;
+//! gradbench::protocol::serve(&input[..], &mut output, gradbench::Options::default())?;
+//! assert!(output.starts_with(br#"{"id":0,"success":true,"output":3.0,"#));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod error;
+pub mod evals;
+mod job;
+mod matrix;
+pub mod protocol;
+
+pub use error::Error;
+pub use job::{Job, Objective, Options};
+pub use matrix::Matrix;
