@@ -3,10 +3,14 @@
 //! `cargo run --release -p wengert-bench -- run [NAMES] [--threads N] [--seconds S] [--json]
 //! [--peers PYTHON]` runs the named workloads, or all. Each workload checks its values before
 //! anything is timed, and is measured in turns with its floor in the same run.
+//!
+//! `cargo run --release -p wengert-bench -- gradbench [NAMES] [--seconds S] [--json]` measures functions
+//! and gradients of the GradBench suite.
 
 mod counting;
 mod floor;
 mod formulas;
+mod gradbench;
 mod machine;
 mod measure;
 mod peers;
@@ -42,6 +46,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("gradbench") {
+        return gradbench::main(std::env::args().skip(2));
+    }
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(message) => {

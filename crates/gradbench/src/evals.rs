@@ -1,5 +1,7 @@
 //! The evaluations, each in a file of its own.
 
+pub mod ba;
+pub mod gmm;
 pub mod hello;
 pub mod kmeans;
 pub mod llsq;
@@ -18,6 +20,8 @@ pub(crate) struct Module {
 
 /// All of them.
 const ALL: &[Module] = &[
+    Module { name: "ba", evaluate: ba::evaluate },
+    Module { name: "gmm", evaluate: gmm::evaluate },
     Module { name: "hello", evaluate: hello::evaluate },
     Module { name: "kmeans", evaluate: kmeans::evaluate },
     Module { name: "llsq", evaluate: llsq::evaluate },

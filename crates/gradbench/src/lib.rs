@@ -18,7 +18,9 @@ pub mod evals;
 mod job;
 mod matrix;
 pub mod protocol;
+mod suite;
 
 pub use error::Error;
 pub use job::{Job, Objective, Options};
 pub use matrix::Matrix;
+pub use suite::{Case, Sides, suite};
