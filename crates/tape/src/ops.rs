@@ -2,7 +2,6 @@
 //! user's would.
 
 pub(crate) mod activation;
-mod activation;
 mod arrange;
 mod attention;
 mod conv;
@@ -23,7 +22,6 @@ mod softmax;
 pub(crate) mod special;
 mod view;
 
-pub(crate) use activation::{Gelu, GeluTanh, for_each_activation};
 pub use arrange::Pad;
 pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
