@@ -297,3 +297,21 @@ fn a_recorded_pass_records_what_is_asked_for() {
     y.grad_recorded(&[x, p]).unwrap();
     assert!(tape.scalar_nodes() - before > 2 * for_p, "the partial by x was recorded for p");
 }
+
+#[test]
+fn asked_for_scalars_are_found_through_tensors() {
+    let tape = Tape::new();
+    let [a, x, y] = tape.vars([3.0, 0.7, 2.0]);
+    let before = tape.tensor([1.0, 2.0]);
+    let z = (before * x.to_tensor() * (a * y).to_tensor()).sum().to_scalar() * y;
+    // 3 x a y^2.
+    let expected = [3.0 * 0.7 * 4.0, 3.0 * 3.0 * 4.0, 3.0 * 0.7 * 3.0 * 2.0 * 2.0];
+    for (v, expected) in [a, x, y].into_iter().zip(expected) {
+        let close = |made: f64| (made - expected).abs() < 1e-12;
+        assert!(close(z.grad(&[v]).unwrap().wrt(v)));
+        assert!(close(z.grad_recorded(&[v]).unwrap()[0].unwrap().value()));
+        assert!(close(z.backward().unwrap().wrt(v)));
+    }
+    let second = z.grad_recorded(&[y]).unwrap()[0].unwrap().grad_recorded(&[x]).unwrap()[0];
+    assert!((second.unwrap().value() - 3.0 * 3.0 * 2.0 * 2.0).abs() < 1e-12);
+}

@@ -62,6 +62,19 @@ proptest! {
             let (_, slope) = jvp(f, point.clone(), direction).unwrap();
             prop_assert!(close(slope, reverse, 1e-10), "{slope} {reverse}");
         }
+        // By the other lane and back.
+        let through = |x: Vec<Var>| {
+            let x: Vec<TensorVar> = x.into_iter().map(Var::to_tensor).collect();
+            e.run(&x).to_scalar()
+        };
+        for (made, &expected) in grad(through, point.clone()).unwrap().iter().zip(&gradient) {
+            prop_assert!(close(*made, expected, 1e-10), "{made} {expected}");
+        }
+        let (made, expected) =
+            (hessian(through, point.clone()).unwrap(), hessian(f, point.clone()).unwrap());
+        for (&made, &expected) in made.iter().zip(expected.iter()) {
+            prop_assert!(close(made, expected, 1e-8), "{made} {expected}");
+        }
         // The rest has been checked all the same; only then is a steep expression replaced by another.
         prop_assume!(outcome.is_some());
         // The Hessian is symmetric.

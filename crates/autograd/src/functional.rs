@@ -275,12 +275,23 @@ pub fn jacobian<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: X,
 ) -> Result<Tensor<X::Elem>, Error> {
+    Ok(jacobian_and_values(f, x)?.1)
+}
+
+/// The elements of the result, and the Jacobian.
+#[track_caller]
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn jacobian_and_values<X: Input, O: Output<X::Elem>>(
+    f: impl FnOnce(X::Lifted) -> O,
+    x: X,
+) -> Result<(Vec<X::Elem>, Tensor<X::Elem>), Error> {
     let closure = record(f, &x)?;
     let mut rows = Vec::new();
     for &output in &closure.outputs {
         closure.rows(output, &mut rows)?;
     }
-    Ok(Tensor::new([closure.output.shape().elements(), x.size()], rows))
+    let values = closure.values();
+    Ok((values, Tensor::new([closure.output.shape().elements(), x.size()], rows)))
 }
 
 /// The Hessian of `f` at `x`, of shape `[inputs, inputs]`, over the elements in order: one recorded

@@ -10,6 +10,7 @@
 //! up what the rules hand over, and is done.
 
 pub mod check;
+pub mod checkpoint;
 pub mod functional;
 pub mod sparse;
 

@@ -28,14 +28,17 @@ impl<E: Real> Needs<E> {
         }
         let first_scalar =
             needs.scalars.iter().position(|&needed| needed).unwrap_or(scalars as usize);
-        let first_tensor =
-            needs.tensors.iter().position(|&needed| needed).unwrap_or(tensors as usize);
+        // Tensors from the first asked-for one on, or that a scalar from the first asked-for one on may lead to.
+        let after =
+            partition_point(tensors, |t| recording.tensor_info(t).at <= first_scalar as u32);
+        let first_tensor = needs.tensors.iter().position(|&needed| needed);
+        let first_tensor = first_tensor.map_or(after, |first| after.min(first as u32));
         let mut next = first_scalar as u32;
-        if (first_tensor as u32) < tensors {
+        if first_tensor < tensors {
             // A tensor may lead to scalars that come before the first asked-for one.
-            next = next.min(recording.tensor_info(first_tensor as u32).at.min(scalars));
+            next = next.min(recording.tensor_info(first_tensor).at.min(scalars));
         }
-        for t in first_tensor as u32..tensors {
+        for t in first_tensor..tensors {
             let at = recording.tensor_info(t).at.min(scalars);
             needs.mark_scalars(recording, next, at);
             next = next.max(at);
@@ -81,4 +84,18 @@ impl<E: Real> Needs<E> {
         };
         flag.copied().unwrap_or(false)
     }
+}
+
+/// The first of `0..n` for which `before` is false; it is true up to there and false from there on.
+fn partition_point(n: u32, before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
