@@ -6,6 +6,9 @@
 //!
 //! `cargo run --release -p wengert-bench -- gradbench [NAMES] [--seconds S] [--json]` measures functions
 //! and gradients of the GradBench suite.
+//!
+//! `cargo run --release -p wengert-bench -- programs [NAMES] [--seconds S] [--json]` measures compiled
+//! programs.
 
 mod counting;
 mod floor;
@@ -14,6 +17,7 @@ mod gradbench;
 mod machine;
 mod measure;
 mod peers;
+mod programs;
 mod reference;
 mod report;
 mod timing;
@@ -46,8 +50,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("gradbench") {
-        return gradbench::main(std::env::args().skip(2));
+    match std::env::args().nth(1).as_deref() {
+        Some("gradbench") => return gradbench::main(std::env::args().skip(2)),
+        Some("programs") => return programs::main(std::env::args().skip(2)),
+        _ => {}
     }
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
@@ -74,7 +80,7 @@ fn main() -> ExitCode {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     if args.next().as_deref() != Some("run") {
-        return Err("there is one command: run".to_owned());
+        return Err("the commands are run, programs and gradbench".to_owned());
     }
     let settings = Settings { seconds: 2.0, threads: 1, python: None };
     let mut parsed = Arguments { names: Vec::new(), settings, json: false };

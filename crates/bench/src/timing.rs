@@ -20,6 +20,13 @@ pub(crate) struct Samples {
     pub(crate) floor: Vec<f64>,
 }
 
+impl Samples {
+    /// The times of the engine and of the floor.
+    pub(crate) fn times(&self) -> (Times, Times) {
+        (Times::new(&self.engine), Times::new(&self.floor))
+    }
+}
+
 impl Times {
     pub(crate) fn new(samples: &[f64]) -> Times {
         let mut samples = samples.to_vec();
