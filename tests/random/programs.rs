@@ -63,6 +63,37 @@ proptest! {
     }
 
     #[test]
+    fn of_many_numbers(
+        e in expression(),
+        x in prop::collection::vec(-1.2..1.2f64, 33..40),
+        step in 1..4usize,
+    ) {
+        // The same to neighbours all along: in a program that is loops. What it is done to overlaps or not.
+        fn f<T: wengert::prelude::Elementary>(e: &super::expression::Expression, x: &[T], step: usize) -> T {
+            let terms = (0..x.len() - 2).step_by(step).map(|i| e.run(&x[i..i + e.inputs]));
+            terms.reduce(|sum, term| sum + term).unwrap_or(x[0])
+        }
+        let n = x.len();
+        let program = Program::record(n, |x: &[Var]| f(&e, x, step)).unwrap();
+        let expected = f(&e, &x, step);
+        prop_assert_eq!(program.eval(&x).unwrap(), [expected]);
+        let tape = Tape::new();
+        let vars = tape.vars_from(&x);
+        let gradient = f(&e, &vars, step).backward().unwrap();
+        let both = program.value_and_gradient().unwrap();
+        let made = both.eval(&x).unwrap();
+        prop_assert_eq!(made[0], expected);
+        for (&made, &v) in made[1..].iter().zip(&vars) {
+            prop_assert!(close(made, gradient.wrt(v), 1e-13), "{made} {}", gradient.wrt(v));
+        }
+        // One point is the same as many.
+        let columns: Vec<&[f64]> = x.iter().map(std::slice::from_ref).collect();
+        for (many, &one) in both.eval_many(&columns).unwrap().iter().zip(&made) {
+            prop_assert!(close(many[0], one, 1e-11), "{} {one}", many[0]);
+        }
+    }
+
+    #[test]
     fn on_tensors(
         e in expression(),
         entries in prop::collection::vec(-1.2..1.2f64, 18),

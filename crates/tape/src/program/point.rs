@@ -2,9 +2,10 @@
 //!
 //! The list becomes steps over one array of numbers: the inputs, the constants, and slots that are used again
 //! when their value is no longer needed. Two operations whose value in between nobody else needs are one
-//! step.
+//! step ([`code`]). Where the same is done to many numbers, loops take the place of lists ([`rolled`]).
 
 mod code;
+mod rolled;
 mod run;
 
 use super::body::{Body, Operand, Source};
@@ -12,6 +13,7 @@ use super::passes::inlined;
 use crate::Real;
 
 use code::{Step, steps};
+use rolled::Rolled;
 
 /// Memory that is kept from one run of a program to the next.
 ///
@@ -29,16 +31,33 @@ pub(super) struct PointCode<E> {
     constants: Vec<E>,
     /// The numbers of the array: inputs, constants, slots.
     size: usize,
-    steps: Vec<Step>,
+    work: Work,
     outputs: Vec<u32>,
     conditions: Vec<u32>,
+}
+
+/// What there is to do.
+enum Work {
+    /// One step after the other.
+    Steps(Vec<Step>),
+    /// Loops, where the same is done to many numbers.
+    Rolled(Rolled),
 }
 
 impl<E: Real> PointCode<E> {
     pub(super) fn new(body: &Body<E>) -> Self {
         let body = inlined(body);
         let first = body.inputs + body.constants.len();
-        let (steps, slots, places) = steps(&body);
+        let (work, slots, places) = match Rolled::new(&body) {
+            Some(mut rolled) => {
+                let places = std::mem::take(&mut rolled.places);
+                (Work::Rolled(rolled), places.len(), places)
+            }
+            None => {
+                let (steps, slots, places) = steps(&body);
+                (Work::Steps(steps), slots, places)
+            }
+        };
         let place = |operand: Operand| match operand.source() {
             Source::Input(k) => k,
             Source::Constant(k) => body.inputs as u32 + k,
@@ -47,12 +66,13 @@ impl<E: Real> PointCode<E> {
         let code = PointCode {
             inputs: body.inputs,
             size: first + slots,
-            steps,
+            work,
             outputs: body.outputs.iter().map(|&o| place(o)).collect(),
             conditions: body.conditions.iter().map(|c| place(c.operand)).collect(),
             constants: body.constants.clone(),
         };
-        run::check(&code.steps, code.size);
+        let (Work::Steps(steps) | Work::Rolled(Rolled { steps, .. })) = &code.work;
+        run::check(steps, code.size);
         code
     }
 
@@ -64,7 +84,11 @@ impl<E: Real> PointCode<E> {
         }
         memory[..self.inputs].copy_from_slice(x);
         memory[self.inputs..][..self.constants.len()].copy_from_slice(&self.constants);
-        run::run(&self.steps, &mut memory[..self.size]);
+        let places = &mut memory[..self.size];
+        match &self.work {
+            Work::Steps(steps) => run::run(steps, places),
+            Work::Rolled(rolled) => rolled.run(places, run::run),
+        }
         for (output, &place) in outputs.iter_mut().zip(&self.outputs) {
             *output = memory[place as usize];
         }
