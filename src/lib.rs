@@ -17,10 +17,11 @@ pub mod prelude {
         ParamKey, Params, RmsProp, Schedule, Sgd,
     };
     pub use tape::{
-        Attention, Backward, Binary, Conv2d, Cotangents, Elementary, Indices, KernelCall, Misfit,
-        Op, Outputs, Pool2d, Program, ProgramError, Real, Shape, Shapes, Tape, Tensor, TensorVar,
-        Ternary, Unary, Var, VjpKernel, Workspace, apply_op, concat, multi_head_attention,
-        scaled_dot_product_attention, smallvec, stack, where_, with_threads,
+        Attention, Backward, Binary, Conv2d, Cotangents, CrossEntropy, Elementary, Indices,
+        KernelCall, Misfit, Op, Outputs, Pool2d, Program, ProgramError, Real, Reduction, Shape,
+        Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, VjpKernel, Workspace, apply_op,
+        concat, multi_head_attention, scaled_dot_product_attention, smallvec, stack, where_,
+        with_threads,
     };
 }
 

@@ -32,6 +32,7 @@ pub use einsum::{einsum, try_einsum};
 pub use index::{Indices, where_};
 pub use linalg::Triangle;
 pub(crate) use linalg::factor::Factor;
+pub use loss::{CrossEntropy, Reduction};
 pub use pool::Pool2d;
 pub use shape::{concat, stack, try_concat};
 
@@ -57,6 +58,6 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
         ("Normalisation", norm::cases::cases()),
         ("Attention", attention::cases::cases()),
         ("Recurrent layers", recurrent::cases::cases()),
-        ("Losses", loss::cases()),
+        ("Losses", loss::cases::cases()),
     ]
 }

@@ -1,211 +1,53 @@
-//! Losses.
+//! Losses: how far predictions are from what they should be.
+//!
+//! `x` is the prediction, on which a method is called. Two tensors that are compared must have equal shapes: a `[n]`
+//! against a `[n, 1]` would broadcast to `[n, n]`, which is never what is meant. Classes are along the last axis (in PyTorch they
+//! are along the second). All are composites of recorded operations, or elementwise rules; so they have
+//! derivatives of any order, by the target as well.
 
-use smallvec::smallvec;
-
-use super::Indices;
-use super::rows::{exponentials, probabilities, put, vectorised};
-use crate::error::expect;
-use crate::kernels::sum;
-use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::recycle::Scratch;
-use crate::tensor_var::try_apply_op;
-use crate::threads::for_each_pair_of_blocks;
-use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
-
-/// How many logits are worth handing to another thread.
-const BLOCK: usize = 1 << 15;
-
-/// The mean over the rows of `ln sum exp(x) - x[label]`; the cotangent of `x` is
-/// `(softmax(x) - onehot(label)) g / rows`.
-///
-/// The residual has for each row its largest logit and the sum of the exponentials relative to that: the
-/// two parts of its log-sum-exp, whose sum would round away small parts beside large ones.
-struct CrossEntropy {
-    labels: Indices,
-}
-
-/// Rows and classes of logits.
-fn rows_and_classes(shape: &Shape) -> (usize, usize) {
-    let classes = shape[shape.rank() - 1];
-    (shape[..shape.rank() - 1].iter().product(), classes)
-}
-
-impl<E: Real> Op<E> for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross_entropy"
-    }
-    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
-        let labels = self.labels.as_slice();
-        if inputs[0].rank() == 0 {
-            return Err(Misfit::shape("logits have an axis of classes"));
-        }
-        let (rows, classes) = rows_and_classes(inputs[0]);
-        if labels.len() != rows {
-            return Err(Misfit::shape(format!("{} labels for {rows} rows", labels.len())));
-        }
-        if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &label)| label >= classes)
-        {
-            let detail = format!("label {label} of row {row} for {classes} classes");
-            return Err(Misfit::argument(detail));
-        }
-        Ok(smallvec![Shape::scalar()])
-    }
-    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let (rows, classes) = rows_and_classes(inputs[0].shape());
-        let x = inputs[0].as_slice();
-        let mut parts = Tensor::uninitialised([rows, 2].into());
-        let block = (BLOCK / classes.max(1)).max(1);
-        let mut scratch = Scratch::<E>::filled(classes * rows.div_ceil(block), E::ZERO);
-        let out = parts.as_mut_slice();
-        for_each_pair_of_blocks(out, 2 * block, &mut scratch, classes, |k, parts, scratch| {
-            let x = x[k * block * classes..].chunks_exact(classes);
-            for (part, x) in parts.chunks_exact_mut(2).zip(x) {
-                scratch.copy_from_slice(x);
-                let parts = vectorised(
-                    #[inline(always)]
-                    || exponentials(scratch),
-                );
-                part.copy_from_slice(&[parts.0, parts.1]);
-            }
-        });
-        let mut losses = Scratch::<E>::filled(rows, E::ZERO);
-        for (row, loss) in losses.iter_mut().enumerate() {
-            let (largest, sum) = (out[2 * row], out[2 * row + 1]);
-            *loss = (largest - x[row * classes + self.labels.as_slice()[row]]) + sum.ln();
-        }
-        outputs.buffer(0)[0] = sum(&losses) / E::lit(rows as f64);
-        outputs.keep(parts);
-        Ok(())
-    }
-    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
-        let shape = call.inputs[0].shape();
-        let (rows, classes) = rows_and_classes(&shape);
-        let mut one_hot = Tensor::recycled(shape, E::ZERO);
-        let places = one_hot.as_mut_slice();
-        for (row, &label) in self.labels.as_slice().iter().enumerate() {
-            places[row * classes + label] = E::ONE;
-        }
-        let difference = call.inputs[0].softmax(-1) - call.constant(one_hot);
-        smallvec![Some(difference * (call.cotangent() / E::lit(rows as f64)))]
-    }
-    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
-        Some(self)
-    }
-}
-
-impl<E: Real> VjpKernel<E> for CrossEntropy {
-    fn run(&self, call: &mut KernelCall<'_, E>) {
-        let (x, parts) = (call.inputs[0].as_slice(), call.residuals[0].as_slice());
-        let (rows, classes) = rows_and_classes(call.inputs[0].shape());
-        let factor = call.cotangent().item() / E::lit(rows as f64);
-        let labels = self.labels.as_slice();
-        let Some(target) = call.target(0) else { return };
-        let add = target.add;
-        let block = (BLOCK / classes.max(1)).max(1);
-        let room = if add { classes } else { 0 };
-        let mut scratch = Scratch::<E>::filled(room * rows.div_ceil(block), E::ZERO);
-        let (out, length) = (target.buffer, block * classes);
-        for_each_pair_of_blocks(out, length, &mut scratch, room, |k, out, scratch| {
-            let first = k * block;
-            for (row, out) in (first..).zip(out.chunks_exact_mut(classes)) {
-                let p = if add { &mut *scratch } else { &mut *out };
-                p.copy_from_slice(&x[row * classes..][..classes]);
-                vectorised(
-                    #[inline(always)]
-                    || probabilities(p, parts[2 * row], parts[2 * row + 1]),
-                );
-                p[labels[row]] -= E::ONE;
-                match add {
-                    true => put(out, scratch, factor, true),
-                    false => out.iter_mut().for_each(|out| *out *= factor),
-                }
-            }
-        });
-    }
-}
-
-impl<E: Real> TensorVar<E> {
-    /// The mean squared error `mean((x - target)^2)`, of rank 0.
-    ///
-    /// The shapes must be equal: a `[n]` against a `[n, 1]` would broadcast to `[n, n]`, which is
-    /// never what is meant.
-    ///
-    /// # Panics
-    /// If the shapes differ.
-    #[track_caller]
-    pub fn mse_loss(self, target: impl Into<Self>) -> Self {
-        expect(self.try_mse_loss(target))
-    }
-
-    /// Like [`mse_loss`](Self::mse_loss), for shapes from outside.
-    ///
-    /// # Errors
-    /// If the shapes differ.
-    #[track_caller]
-    pub fn try_mse_loss(self, target: impl Into<Self>) -> Result<Self, Error> {
-        let target = target.into();
-        let (own, other) = (self.shape(), target.shape());
-        if own != other {
-            return Err(Error::shape("mse_loss", &[&own, &other], "they differ".to_owned()));
-        }
-        let residual = self - target;
-        Ok((residual * residual).mean())
-    }
-
-    /// The mean cross-entropy of logits `[..., classes]` against integer labels, one for each row:
-    /// `mean(-log_softmax(x)[label])`, of rank 0, stable for logits of any size.
-    ///
-    /// # Panics
-    /// If the number of labels is not that of the rows, or a label is not below the number of
-    /// classes.
-    #[track_caller]
-    pub fn cross_entropy(self, labels: impl Into<Indices>) -> Self {
-        expect(self.try_cross_entropy(labels))
-    }
-
-    /// Like [`cross_entropy`](Self::cross_entropy), for labels from outside.
-    ///
-    /// # Errors
-    /// If the number of labels is not that of the rows, or a label is not below the number of
-    /// classes.
-    #[track_caller]
-    pub fn try_cross_entropy(self, labels: impl Into<Indices>) -> Result<Self, Error> {
-        Ok(try_apply_op(CrossEntropy { labels: labels.into() }, &[self])?[0])
-    }
-}
-
+mod binary;
 #[cfg(feature = "cases")]
-pub(crate) fn cases() -> Vec<crate::cases::Case> {
-    use crate::cases::{inside, naive, whole};
+pub(crate) mod cases;
+mod classes;
+mod cross_entropy;
+mod distance;
+mod distribution;
+mod pointwise;
 
-    vec![
-        whole!(
-            "mse_loss",
-            "x.mse_loss(target)",
-            "dx = 2 g (x - target) / n",
-            |x| x[0].mse_loss(x[1]),
-            |x| {
-                let n = x[0].len() as f64;
-                let squares = x[0].zip_map(&x[1], |a, b| (a - b) * (a - b) / n);
-                naive::total(&squares, |x| x.iter().sum())
-            }
-        )
-        .at([inside([4], -1.0, 1.0), inside([4], -1.0, 1.0)])
-        .at([inside([2, 3], -1.0, 1.0), inside([2, 3], -1.0, 1.0)])
-        .at([inside([], -1.0, 1.0), inside([], -1.0, 1.0)]),
-        whole!(
-            "cross_entropy",
-            "x.cross_entropy(labels)",
-            "dx = g (softmax(x) - onehot(label)) / rows",
-            |x| x[0].cross_entropy([2, 0, 1]),
-            |x| {
-                let row = |row: &[f64], label: usize| {
-                    row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[label]
-                };
-                let rows = x[0].as_slice().chunks(x[0].len() / 3).zip([2, 0, 1]);
-                Tensor::scalar(rows.map(|(x, label)| row(x, label)).sum::<f64>() / 3.0)
-            }
-        )
-        .at_each([inside([3, 3], -2.0, 2.0), inside([3, 1, 4], -2.0, 2.0)]),
-    ]
+use crate::{Error, Real, TensorVar};
+
+pub use classes::CrossEntropy;
+
+/// What becomes of the losses of the elements, rows or pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// They stay as they are.
+    None,
+    /// Their mean, of rank 0. That of nothing is NaN.
+    #[default]
+    Mean,
+    /// Their sum, of rank 0.
+    Sum,
+}
+
+impl Reduction {
+    #[track_caller]
+    fn of<E: Real>(self, losses: TensorVar<E>) -> TensorVar<E> {
+        match self {
+            Reduction::None => losses,
+            Reduction::Mean => losses.mean(),
+            Reduction::Sum => losses.sum(),
+        }
+    }
+}
+
+/// An error unless all shapes are equal.
+#[track_caller]
+fn equal_shapes<E: Real>(name: &'static str, operands: &[TensorVar<E>]) -> Result<(), Error> {
+    let shapes: Vec<_> = operands.iter().map(|x| x.shape()).collect();
+    if shapes.iter().all(|shape| *shape == shapes[0]) {
+        return Ok(());
+    }
+    let shapes: Vec<_> = shapes.iter().collect();
+    Err(Error::shape(name, &shapes, "they differ".to_owned()))
 }

@@ -1,7 +1,12 @@
-//! Reductions: sums, means, extrema, variances, log-sum-exp.
+//! Reductions: sums, means, extrema, variances, log-sum-exp here; others in the files of this folder.
 
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
+mod logic;
+mod norm;
+mod order;
+mod product;
+mod scan;
 
 use smallvec::smallvec;
 
@@ -371,6 +376,16 @@ impl<E: Real> Task for Exponentials<'_, E> {
     }
 }
 
+impl LogSumExp {
+    /// The largest elements; 0 instead of an infinite one, which would make `inf - inf`.
+    fn base<E: Real>(&self, x: &Tensor<E>, base: &mut [E]) {
+        extrema(x.as_slice(), x.shape(), self.0.axes, true, base);
+        for base in base.iter_mut().filter(|base| !base.is_finite()) {
+            *base = E::ZERO;
+        }
+    }
+}
+
 impl<E: Real> Op<E> for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
@@ -381,11 +396,7 @@ impl<E: Real> Op<E> for LogSumExp {
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (x, shape, axes) = (inputs[0].as_slice(), inputs[0].shape(), self.0.axes);
         let mut base = Scratch::<E>::filled(outputs.shape(0).elements(), E::ZERO);
-        extrema(x, shape, axes, true, &mut base);
-        // An infinite largest element would make `inf - inf`.
-        for base in base.iter_mut().filter(|base| !base.is_finite()) {
-            *base = E::ZERO;
-        }
+        self.base(&inputs[0], &mut base);
         let mut weights = Tensor::uninitialised(shape.clone());
         exponentials(x, shape, axes, &base, weights.as_mut_slice());
         let mut sums = Tensor::uninitialised(outputs.shape(0).clone());
@@ -399,11 +410,15 @@ impl<E: Real> Op<E> for LogSumExp {
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        // Not `exp(x - y)`: for large elements `y` has rounded away what is small beside them. The base is
+        // a constant, because it cancels.
         let x = call.inputs[0];
         let shape = x.shape();
-        let y = self.0.expand(call.outputs[0], &shape);
-        let g = self.0.expand(call.cotangent(), &shape);
-        smallvec![Some(g * (x - y).exp())]
+        let mut base = Tensor::uninitialised(call.outputs[0].shape());
+        self.base(&x.value(), base.as_mut_slice());
+        let weights = (x - self.0.expand(call.constant(base), &shape)).exp();
+        let sums = self.0.expand(weights.reduce_sum(self.0), &shape);
+        smallvec![Some(self.0.expand(call.cotangent(), &shape) * (weights / sums))]
     }
     fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
         Some(self)
@@ -521,7 +536,7 @@ impl<E: Real> TensorVar<E> {
     fn reduce_var(self, over: Over, correction: f64) -> Self {
         let count = over.count(&self.shape()) as f64;
         let centred = self - self.reduce_mean(Over { keep: true, ..over });
-        (centred * centred).reduce_sum(over) / E::lit(count - correction)
+        (centred * centred).reduce_sum(over) / E::lit((count - correction).max(0.0))
     }
 
     /// The variance of all elements: the squared deviations from the mean, summed and divided by
@@ -579,6 +594,7 @@ reductions! {
         "The largest element (its derivative is shared equally among equals)";
     amin, amin_axes, amin_axes_keep, reduce_amin:
         "The smallest element (its derivative is shared equally among equals)";
+    prod, prod_axes, prod_axes_keep, reduce_prod: "The product (its derivative is right at zeros, too)";
     logsumexp, logsumexp_axes, logsumexp_axes_keep, reduce_logsumexp:
         "The logarithm of the sum of the exponentials, without overflow,";
 }

@@ -1,5 +1,7 @@
 //! Cases of the reductions.
 
+mod lines;
+
 use crate::cases::{Case, apart, inside, naive, whole};
 
 /// The forms of a reduction: over everything, over some axes, over some axes that stay with length 1.
@@ -78,5 +80,28 @@ pub(crate) fn cases() -> Vec<Case> {
     forms!(cases, var var_axes var_axes_keep (0.0) "correction",
         "dx = 2 g (x - mean x) / (n - correction)", "", inside -2.0 2.0, [],
         |x| deviations(x) / x.len() as f64);
+    forms!(cases, prod prod_axes prod_axes_keep (), "dx = g times the product of the others", "",
+        inside 0.5 2.0, [[0, 2, 3], [2, 0, 2], [2, 3, 0]], |x| x.iter().product());
+    forms!(cases, std std_axes std_axes_keep (1.0) "correction",
+        "dx = g (x - mean x) / ((n - correction) y)", "equal elements: 0 is taken",
+        inside -2.0 2.0, [], |x| (deviations(x) / (x.len() as f64 - 1.0)).sqrt());
+    forms!(cases, norm norm_axes norm_axes_keep (2.0) "p", "dx = g sign(x) |x / y|^(p - 1)",
+        "0: 0 is taken", inside 0.3 2.0, [[0, 2, 3]],
+        |x| x.iter().map(|x| x * x).sum::<f64>().sqrt());
+    forms!(cases, norm norm_axes norm_axes_keep (1.0) "p", "dx = g sign(x) |x / y|^(p - 1)",
+        "0: 0 is taken", inside -2.0 -0.3, [[0, 2, 3]], |x| x.iter().map(|x| x.abs()).sum::<f64>());
+    forms!(cases, norm norm_axes norm_axes_keep (3.5) "p", "dx = g sign(x) |x / y|^(p - 1)",
+        "0: 0 is taken", inside -2.0 -0.3, [[0, 2, 3]],
+        |x| x.iter().map(|x| x.abs().powf(3.5)).sum::<f64>().powf(1.0 / 3.5));
+    forms!(cases, norm norm_axes norm_axes_keep (f64::INFINITY) "p",
+        "dx = g sign(x) |x / y|^(p - 1)", "0: 0 is taken", apart -2.0 -0.3, [],
+        |x| x.iter().fold(0.0, |m: f64, x| m.max(x.abs())));
+    // A standard deviation of one element with correction 1 is NaN.
+    for case in &mut cases {
+        if case.name.starts_with("std") {
+            case.points.retain(|point| point[0].value(0).len() > 3);
+        }
+    }
+    cases.extend(lines::cases());
     cases
 }
