@@ -22,7 +22,7 @@ pub struct Case {
     /// The same in single precision.
     pub run_single: fn(&[TensorVar<f32>]) -> TensorVar<f32>,
     /// The same on recorded numbers, if it is elementwise.
-    pub scalar: Option<fn(&[Var<f64>]) -> Var<f64>>,
+    pub scalar: Option<OnNumbers>,
     /// An independent computation of the value.
     pub reference: Reference,
     /// The points at which it is checked.
@@ -35,6 +35,9 @@ pub struct Case {
     /// the largest.
     pub single_accuracy: f64,
 }
+
+/// An operation on recorded numbers.
+pub type OnNumbers = fn(&[Var<f64>]) -> Var<f64>;
 
 /// An independent computation of a value.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +118,7 @@ impl Case {
         derivative: &'static str,
         run: fn(&[TensorVar<f64>]) -> TensorVar<f64>,
         run_single: fn(&[TensorVar<f32>]) -> TensorVar<f32>,
-        scalar: Option<fn(&[Var<f64>]) -> Var<f64>>,
+        scalar: Option<OnNumbers>,
         reference: Reference,
     ) -> Self {
         Case {
@@ -187,11 +190,6 @@ impl Case {
     /// How far the value may be from the reference, as a part of the largest.
     pub(crate) fn accuracy(self, accuracy: f64) -> Self {
         Case { accuracy, ..self }
-    }
-
-    /// How far single precision may be from double precision, as a part of the largest.
-    pub(crate) fn single_accuracy(self, single_accuracy: f64) -> Self {
-        Case { single_accuracy, ..self }
     }
 }
 

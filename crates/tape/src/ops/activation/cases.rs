@@ -70,7 +70,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 "x.relu6()",
                 "dx = g if 0 < x < 6, else 0",
                 |x| x[0].relu6(),
-                |x| x[0].max(0.0).min(6.0),
+                |x| x[0].clamp(0.0, 6.0),
                 [[0.3, 5.5]]
             )
             .kinks("0 and 6: 0 is taken")
@@ -137,7 +137,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 "x.hardsigmoid()",
                 "dx = g / 6 if |x| < 3, else 0",
                 |x| x[0].hardsigmoid(),
-                |x| (x[0] + 3.0).max(0.0).min(6.0) / 6.0,
+                |x| (x[0] + 3.0).clamp(0.0, 6.0) / 6.0,
                 [[-2.5, 2.5]]
             )
             .kinks("-3 and 3: 0 is taken")
@@ -150,7 +150,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 "x.hardswish()",
                 "dx = g (2 x + 3) / 6 if |x| < 3",
                 |x| x[0].hardswish(),
-                |x| x[0] * (x[0] + 3.0).max(0.0).min(6.0) / 6.0,
+                |x| x[0] * (x[0] + 3.0).clamp(0.0, 6.0) / 6.0,
                 [[-2.5, 2.5]]
             )
             .kinks("-3 and 3: 0 and 1 are taken")
@@ -162,7 +162,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "x.hardtanh(low, high)",
             "dx = g if low < x < high, else 0",
             |x| x[0].hardtanh(-1.0, 2.0),
-            |x| x[0].max(-1.0).min(2.0),
+            |x| x[0].clamp(-1.0, 2.0),
             [[-0.7, 1.7]]
         )
         .kinks("low and high: 0 is taken")

@@ -42,16 +42,15 @@ fn initial(states: &[&Tensor]) -> Vec<Vec<Vec<f64>>> {
 
 fn lstm(x: &[Tensor]) -> Tensor {
     steps(&x[0], initial(&[&x[1], &x[2]]), |row, states| {
-        let hidden = states[0].len();
-        let old = states[0].clone();
-        for j in 0..hidden {
+        let [h, c] = states else { unreachable!("there are two states") };
+        let (hidden, old) = (h.len(), h.clone());
+        for (j, (h, c)) in h.iter_mut().zip(c).enumerate() {
             let gate = |k: usize| {
                 let column = k * hidden + j;
                 product(row, &x[3], column) + product(&old, &x[4], column) + x[5].as_slice()[column]
             };
-            let c = sigmoid(gate(1)) * states[1][j] + sigmoid(gate(0)) * gate(2).tanh();
-            states[1][j] = c;
-            states[0][j] = sigmoid(gate(3)) * c.tanh();
+            *c = sigmoid(gate(1)) * *c + sigmoid(gate(0)) * gate(2).tanh();
+            *h = sigmoid(gate(3)) * c.tanh();
         }
     })
 }

@@ -62,7 +62,7 @@ impl Unary for Sinc {
             factorial *= f64::from(j.max(1));
             if j % 2 == odd {
                 let k = (self.order + j) / 2;
-                let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if k % 2 == 1 { -1.0 } else { 1.0 };
                 coefficients.push(sign / (factorial * f64::from(2 * k + 1)));
             }
         }
