@@ -305,3 +305,21 @@ fn forward_over_deep_recordings() {
         assert_relative_eq!(forward[[i]], row, epsilon = 1e-14, max_relative = 1e-10);
     }
 }
+
+/// A number that leads to the result through tensors alone, when nothing else is asked for.
+#[test]
+fn a_number_through_tensors() {
+    let f = |x: Var| (x.to_tensor().reshape([1]) * 2.0).square().sum();
+    assert_eq!(grad(f, 3.0).unwrap(), 24.0);
+    assert_eq!(hessian(f, 3.0).unwrap().item(), 8.0);
+    let through = |x: Var| (x.sin().to_tensor() * 2.0).sum().to_scalar() * x;
+    assert_eq!(grad(through, 0.5).unwrap(), 2.0 * 0.5f64.sin() + 0.5f64.cos());
+    let tape = Tape::new();
+    let earlier = tape.tensor([1.0, 2.0]) * 2.0;
+    let _unused = tape.var(1.0);
+    let x = tape.var(3.0);
+    let y = (earlier * x).sum() + earlier.sum();
+    assert_eq!(y.grad(&[x]).unwrap().wrt(x), 6.0);
+    let recorded = y.grad_recorded(&[x]).unwrap()[0].unwrap();
+    assert_eq!(recorded.value(), 6.0);
+}
