@@ -1,0 +1,156 @@
+//! Products, cumulative reductions, norms and order statistics: sizes, zeros, and refusals.
+
+use approx::assert_relative_eq;
+use wengert::autograd::functional::hessian;
+use wengert::prelude::*;
+
+fn numbers(shape: &[usize]) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    Tensor::new(shape, (0..n).map(|i| ((i * 37 + 11) % 101) as f64 / 50.0 - 0.9).collect())
+}
+
+#[test]
+fn lines_of_any_length() {
+    for n in 1..20 {
+        let tape = Tape::new();
+        let x = tape.tensor(numbers(&[n]));
+        let data = x.value().to_vec();
+        let product: f64 = data.iter().product();
+        assert_relative_eq!(x.prod().item(), product, max_relative = 1e-13, epsilon = 1e-16);
+        let mut so_far = (0.0, 1.0, f64::NEG_INFINITY);
+        let (sums, products, logarithms) =
+            (x.cumsum(0).value(), x.cumprod(0).value(), x.logcumsumexp(0).value());
+        for (k, &x) in data.iter().enumerate() {
+            so_far = (so_far.0 + x, so_far.1 * x, so_far.2.logaddexp(x));
+            assert_relative_eq!(sums[[k]], so_far.0, epsilon = 1e-14);
+            assert_relative_eq!(products[[k]], so_far.1, epsilon = 1e-14);
+            assert_relative_eq!(logarithms[[k]], so_far.2, epsilon = 1e-14);
+        }
+        // The gradient of the product is that of the others.
+        let g = x.prod().backward().unwrap().wrt(x);
+        for k in 0..n {
+            let others: f64 = (0..n).filter(|&i| i != k).map(|i| data[i]).product();
+            assert_relative_eq!(g[[k]], others, max_relative = 1e-13, epsilon = 1e-16);
+        }
+        let (sorted, indices) = x.sort(0, false);
+        let sorted = sorted.value();
+        assert!(sorted.as_slice().is_sorted());
+        assert!((0..n).all(|k| sorted[[k]] == data[indices.as_slice()[k]]));
+        assert_eq!(x.median().item(), sorted[[(n - 1) / 2]]);
+        assert_eq!(
+            (x.quantile(0.0).item(), x.quantile(1.0).item()),
+            (sorted[[0]], sorted[[n - 1]])
+        );
+        let (top, _) = x.topk(n.min(3), 0, true);
+        assert!(top.value().iter().enumerate().all(|(k, &x)| x == sorted[[n - 1 - k]]));
+    }
+}
+
+#[test]
+fn axes_in_the_middle() {
+    let tape = Tape::new();
+    let x = tape.tensor(numbers(&[3, 4, 2]));
+    let data = x.value();
+    let (sorted, indices) = x.sort(1, true);
+    let (sorted, order) = (sorted.value(), x.argsort(1, true));
+    assert_eq!(indices, order);
+    let (largest, smallest) = (x.argmax_axis(1), x.argmin_axis(1));
+    let (top, places) = x.topk(2, 1, false);
+    for i in 0..3 {
+        for k in 0..2 {
+            for j in 0..4 {
+                let from = indices.as_slice()[(i * 4 + j) * 2 + k];
+                assert_eq!(sorted[[i, j, k]], data[[i, from, k]]);
+                assert!(j == 0 || sorted[[i, j, k]] <= sorted[[i, j - 1, k]]);
+            }
+            assert_eq!(data[[i, largest.as_slice()[2 * i + k], k]], sorted[[i, 0, k]]);
+            assert_eq!(data[[i, smallest.as_slice()[2 * i + k], k]], sorted[[i, 3, k]]);
+            assert_eq!(top.value()[[i, 0, k]], sorted[[i, 3, k]]);
+            assert_eq!(data[[i, places.as_slice()[(2 * i + 1) * 2 + k], k]], sorted[[i, 2, k]]);
+        }
+    }
+    assert_eq!(x.prod_axes([0, 2]).shape(), [4]);
+    assert_eq!(x.prod_axes_keep(1).shape(), [3, 1, 2]);
+    assert_relative_eq!(
+        x.prod_axes([1, 2, 0]).item(),
+        data.iter().product::<f64>(),
+        epsilon = 1e-25
+    );
+    assert_eq!(x.std_axes_keep([0, 1], 1.0).shape(), [1, 1, 2]);
+    assert_eq!(x.quantile_axis(1, 0.5).shape(), [3, 2]);
+    assert_eq!(x.median_axis(-1).shape(), [3, 4]);
+}
+
+#[test]
+fn second_derivatives_at_zeros() {
+    let h = hessian(|x: TensorVar| x.prod(), Tensor::from([0.0, 2.0, 3.0])).unwrap();
+    assert_eq!(h, Tensor::from([[0.0, 3.0, 2.0], [3.0, 0.0, 0.0], [2.0, 0.0, 0.0]]));
+    let h = hessian(|x: TensorVar| x.cumprod(0).sum(), Tensor::from([0.0, 0.0, 3.0])).unwrap();
+    assert_eq!(h, Tensor::from([[0.0, 4.0, 0.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]]));
+    for p in [2.0, 3.0] {
+        let h: Tensor = hessian(|x: TensorVar| x.norm(p), Tensor::from([0.0, 0.0])).unwrap();
+        assert_eq!(h, Tensor::zeros([2, 2]), "norm of order {p}");
+    }
+    let h: Tensor = hessian(|x: TensorVar| x.std(0.0), Tensor::from([1.0, 1.0])).unwrap();
+    assert_eq!(h, Tensor::zeros([2, 2]));
+    // An element that is 0 beside one that is not.
+    let h: Tensor = hessian(|x: TensorVar| x.norm(3.0), Tensor::from([0.0, 2.0])).unwrap();
+    assert_eq!(h, Tensor::zeros([2, 2]));
+}
+
+#[test]
+fn the_recorded_gradient_of_logsumexp_keeps_its_digits() {
+    let tape = Tape::<f32>::default();
+    let x = tape.tensor([10_000.0, 10_000.5]);
+    let y = x.logsumexp();
+    let recorded = y.grad_recorded(&[x]).unwrap()[0].unwrap().value();
+    let p = 1.0 / (1.0 + 0.5f32.exp());
+    assert_relative_eq!(recorded[[0]], p, max_relative = 1e-6);
+    assert_relative_eq!(recorded, y.backward().unwrap().wrt(x), max_relative = 1e-6);
+}
+
+#[test]
+fn logic() {
+    let tape = Tape::new();
+    let x = tape.tensor([[1.0, 0.0], [f64::NAN, -2.0], [0.0, -0.0]]);
+    assert_eq!(x.all_axes(1).value().to_vec(), [0.0, 1.0, 0.0]);
+    assert_eq!(x.any_axes(1).value().to_vec(), [1.0, 1.0, 0.0]);
+    assert_eq!(x.all_axes([0, 1]).item(), 0.0);
+    assert!(x.any() && !x.all());
+    assert!(x.any_axes(0).sum().backward().unwrap().get(x).is_none());
+}
+
+/// The panic of a closure.
+fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map(|_| ());
+    let panic = result.unwrap_err();
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[test]
+fn refusals_name_the_operation_and_the_shape() {
+    let tape = Tape::new();
+    let x = tape.tensor(numbers(&[2, 3]));
+    let empty = tape.tensor(Tensor::zeros([2, 0]));
+    let cases: [(String, [&str; 2]); 16] = [
+        (panic_of(|| x.cumsum(2)), ["cumsum", "axis 2"]),
+        (panic_of(|| x.cumprod(2)), ["cumprod", "axis 2"]),
+        (panic_of(|| x.logcumsumexp(-3)), ["logcumsumexp", "axis -3"]),
+        (panic_of(|| x.cummax(2)), ["cummax", "axis 2"]),
+        (panic_of(|| x.sort(2, true)), ["argsort", "axis 2"]),
+        (panic_of(|| x.topk(4, 1, true)), ["topk", "4 elements of axis 1 of shape [2, 3]"]),
+        (panic_of(|| empty.argmax()), ["argmax", "[2, 0]"]),
+        (panic_of(|| empty.argmin_axis(1)), ["argmin_axis", "[2, 0]"]),
+        (panic_of(|| empty.median()), ["median", "no elements"]),
+        (panic_of(|| empty.median_axis(1)), ["median_axis", "[2, 0]"]),
+        (panic_of(|| empty.quantile(0.5)), ["quantile", "no elements"]),
+        (panic_of(|| x.quantile(1.5)), ["quantile", "1.5 is not in [0, 1]"]),
+        (panic_of(|| x.norm(0.5)), ["norm", "0.5"]),
+        (panic_of(|| x.norm_axes(2, 2.0)), ["norm", "axis 2"]),
+        (panic_of(|| x.std_axes([0, 0], 1.0)), ["std", "twice"]),
+        (panic_of(|| x.all_axes(5)), ["all", "axis 5"]),
+    ];
+    for (text, parts) in cases {
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
+    }
+}
