@@ -6,16 +6,19 @@ mod arrange;
 mod attention;
 mod conv;
 mod distance;
+mod dropout;
 mod einsum;
 mod index;
 mod linalg;
 mod loss;
 mod norm;
+mod normalise;
 mod place;
 mod pool;
 mod product;
 mod recurrent;
 mod reduce;
+mod resample;
 mod rows;
 mod shape;
 mod softmax;
@@ -27,13 +30,14 @@ pub use attention::{
     Attention, multi_head_attention, scaled_dot_product_attention, try_multi_head_attention,
     try_scaled_dot_product_attention,
 };
-pub use conv::{Conv2d, IntoPair};
+pub use conv::{Conv1d, Conv2d, Conv3d, IntoPair, IntoTriple};
 pub use einsum::{einsum, try_einsum};
 pub use index::{Indices, where_};
 pub use linalg::Triangle;
 pub(crate) use linalg::factor::Factor;
 pub use loss::{CrossEntropy, Reduction};
 pub use pool::Pool2d;
+pub use resample::Interpolation;
 pub use shape::{concat, stack, try_concat};
 
 /// The cases of all families.
@@ -54,8 +58,12 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
         ("Products", einsum::cases::cases()),
         ("Linear algebra", linalg::cases::cases()),
         ("Convolutions", conv::cases::cases()),
+        ("Convolutions", conv::other::cases::cases()),
         ("Pooling", pool::cases::cases()),
+        ("Pooling", resample::cases::cases()),
         ("Normalisation", norm::cases::cases()),
+        ("Normalisation", normalise::cases::cases()),
+        ("Normalisation", dropout::cases::cases()),
         ("Attention", attention::cases::cases()),
         ("Recurrent layers", recurrent::cases::cases()),
         ("Losses", loss::cases::cases()),

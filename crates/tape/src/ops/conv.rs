@@ -3,6 +3,8 @@
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
 mod direct;
+pub(super) mod other;
+mod transposed;
 mod unfold;
 pub(super) mod window;
 
@@ -13,6 +15,7 @@ use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
+pub use other::{Conv1d, Conv3d, IntoTriple};
 pub use window::IntoPair;
 
 use direct::Geometry;

@@ -17,7 +17,7 @@ macro_rules! cdist {
         whole!(
             "cdist",
             "x.cdist(y, p)",
-            "dx_i = sum over j of g_ij sign(d) (|d| / r_ij)^(p-1), d = x_i - y_j",
+            "dx_i = sum over j of g_ij sign(d) (abs(d) / r_ij)^(p-1), d = x_i - y_j",
             |x| x[0].cdist(x[1], $p),
             |x| distances(x, |$d: &[f64]| $norm)
         )

@@ -1,0 +1,100 @@
+//! Operations of networks: bad arguments and their messages, special inputs.
+
+mod common;
+
+use common::panic_at;
+use rand::{SeedableRng, rngs::StdRng};
+use wengert::prelude::*;
+use wengert::tape::{Conv1d, Conv3d, Interpolation};
+
+fn ignore<T>(_: T) {}
+
+#[test]
+fn messages_name_the_operation_and_the_line() {
+    let tape = Tape::new();
+    let of = |shape: &[usize]| tape.tensor(Tensor::ones(shape));
+    let (line, image, volume) = (of(&[1, 2, 4]), of(&[1, 2, 4, 4]), of(&[1, 2, 4, 4, 4]));
+    let (two, three) = (of(&[2]), of(&[3]));
+    let cases: &[(&str, &dyn Fn())] = &[
+        ("conv1d: shapes [1, 2, 4] and [2]: inputs and weights have 3 axes", &|| {
+            ignore(line.conv1d(two, None, Conv1d::new()));
+        }),
+        ("conv1d: shapes [1, 2, 4] and [1, 3, 2]: the images have 2 channels", &|| {
+            ignore(line.conv1d(of(&[1, 3, 2]), None, Conv1d::new()));
+        }),
+        ("conv3d: shapes [1, 2, 4, 4, 4] and [1, 2, 5, 1, 1]: a window of 5", &|| {
+            ignore(volume.conv3d(of(&[1, 2, 5, 1, 1]), None, Conv3d::new()));
+        }),
+        ("conv3d: a stride of 0", &|| {
+            ignore(volume.conv3d(of(&[1, 2, 1, 1, 1]), None, Conv3d::new().stride([0, 1, 1])));
+        }),
+        ("conv_transpose2d: shapes [1, 2, 4, 4] and [3, 1, 1, 1]: 2 channels, weights for 3", &|| {
+            ignore(image.conv_transpose2d(of(&[3, 1, 1, 1]), None, Conv2d::new(), 0));
+        }),
+        ("conv_transpose2d: shapes [1, 2, 4, 4] and [2, 1, 1, 1]: an output padding of 1", &|| {
+            ignore(image.conv_transpose2d(of(&[2, 1, 1, 1]), None, Conv2d::new(), 1));
+        }),
+        ("[2, 1, 1, 1]: a padding of 2 cuts off all of the 4 rows", &|| {
+            let options = Conv2d::new().padding(2);
+            ignore(image.conv_transpose2d(of(&[2, 1, 1, 1]), None, options, 0));
+        }),
+        ("the bias is not one number for each of 1 filters", &|| {
+            ignore(image.conv_transpose2d(of(&[2, 1, 1, 1]), two, Conv2d::new(), 0));
+        }),
+        ("conv_transpose3d: shapes [1, 2, 4, 4, 4] and [2, 1, 1, 1, 1]: a stride of 0", &|| {
+            let options = Conv3d::new().stride(0);
+            ignore(volume.conv_transpose3d(of(&[2, 1, 1, 1, 1]), None, options, 0));
+        }),
+        ("max_pool1d: shape [1, 2, 4]: a window of 1 by 5", &|| ignore(line.max_pool1d(5, 1, 0))),
+        ("avg_pool1d: shape [1, 2, 4, 4]: lines", &|| ignore(image.avg_pool1d(2, 1, 0))),
+        ("adaptive_avg_pool2d: shape [1, 2, 4]: images", &|| ignore(line.adaptive_avg_pool2d(2))),
+        ("adaptive_max_pool2d: shape [1, 2, 4, 4]: images", &|| {
+            ignore(image.adaptive_max_pool2d([2, 0]));
+        }),
+        ("interpolate: shape [1, 2, 4]: images", &|| {
+            ignore(line.interpolate(2, Interpolation::Nearest));
+        }),
+        ("batch_norm: shapes [1, 2, 4] and [3]", &|| ignore(line.batch_norm(two, three, 0.1))),
+        ("batch_norm_with: shapes [1, 2, 4] and [3]", &|| {
+            ignore(line.batch_norm_with(two, two, three, two, 0.1));
+        }),
+        ("group_norm: shape [1, 2, 4]: 2 channels do not split into 3", &|| {
+            ignore(line.group_norm(3, two, two, 0.1));
+        }),
+        ("instance_norm: shape [2]: channels", &|| ignore(two.instance_norm(two, two, 0.1))),
+        ("rms_norm: shapes [1, 2, 4] and [3]", &|| ignore(line.rms_norm(three, 0.1))),
+        ("dropout: a probability is between 0 and 1, and not 1.5", &|| {
+            ignore(line.dropout(1.5, &mut StdRng::seed_from_u64(0)));
+        }),
+    ];
+    for (expected, f) in cases {
+        let (message, file, _) = panic_at(f);
+        assert!(message.contains(expected), "{message}, not {expected}");
+        assert!(file.ends_with("tests/networks.rs"), "{message} at {file}");
+    }
+}
+
+#[test]
+fn dropped_elements_are_zero_whatever_they_were() {
+    let tape = Tape::new();
+    let x = tape.tensor(Tensor::full([64], f64::INFINITY));
+    let y = x.dropout(0.5, &mut StdRng::seed_from_u64(3));
+    assert!(y.value().iter().all(|&y| y == 0.0 || y == f64::INFINITY));
+    let g = y.sum().backward().unwrap().wrt(x);
+    assert!(g.iter().zip(y.value().iter()).all(|(&g, &y)| g == if y == 0.0 { 0.0 } else { 2.0 }));
+    let mut rng = StdRng::seed_from_u64(4);
+    assert_eq!(x.dropout(1.0, &mut rng).value(), Tensor::zeros([64]));
+    assert_eq!(x.dropout(0.0, &mut rng).value(), x.value());
+}
+
+#[test]
+fn statistics_of_a_batch_serve_in_use() {
+    let tape = Tape::new();
+    let x = tape.tensor([[1.0, 0.0], [3.0, 4.0], [8.0, 1.0]]);
+    let (gain, bias) = (tape.tensor([2.0, 3.0]), tape.tensor([0.5, -1.0]));
+    let (y, mean, variance) = x.batch_norm(gain, bias, 1e-5);
+    let z = x.batch_norm_with(mean, variance, gain, bias, 1e-5);
+    for (y, z) in y.value().iter().zip(z.value().iter()) {
+        assert!((y - z).abs() < 1e-14);
+    }
+}
