@@ -73,7 +73,7 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     fn images(self, name: &'static str, size: [usize; 2]) -> Result<[usize; 2], Error> {
         let shape = self.shape();
-        match **&shape {
+        match *shape {
             [_, _, height, width] if height * width * size[0] * size[1] > 0 => Ok([height, width]),
             _ => {
                 let detail = format!(

@@ -78,12 +78,12 @@ impl<E: Real> Op<E> for Lu {
         let (mut below, mut beside) = (None, None);
         if m > k {
             let part = over_u(rows(gl, k, m - k));
-            square_gu = square_gu - rows(l, k, m - k).matrix_transpose().matmul(part);
+            square_gu -= rows(l, k, m - k).matrix_transpose().matmul(part);
             below = Some(part);
         }
         if n > k {
             let part = under_l(columns(gu, k, n - k));
-            square_gl = square_gl - part.matmul(columns(u, k, n - k).matrix_transpose());
+            square_gl -= part.matmul(columns(u, k, n - k).matrix_transpose());
             beside = Some(part);
         }
         let middle = square_l.matrix_transpose().matmul(square_gl).tril(-1)

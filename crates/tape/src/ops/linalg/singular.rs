@@ -14,9 +14,9 @@ fn tolerance<E: Real>(m: usize, n: usize) -> E {
 }
 
 /// Calls `f` with the singular values of each matrix until it says something.
-fn find<E: Real, R>(s: &Tensor<E>, mut f: impl FnMut(&[E]) -> Option<R>) -> Option<R> {
+fn find<E: Real, R>(s: &Tensor<E>, f: impl FnMut(&[E]) -> Option<R>) -> Option<R> {
     let k = s.shape()[s.rank() - 1];
-    s.as_slice().chunks_exact(k.max(1)).find_map(|s| f(s))
+    s.as_slice().chunks_exact(k.max(1)).find_map(f)
 }
 
 /// `A = U diag(s) Vᵀ`; outputs are `U`, `s` and `Vᵀ`.

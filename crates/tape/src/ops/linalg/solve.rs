@@ -63,7 +63,7 @@ impl<E: Real> Elimination<E> {
     pub(super) fn log_determinant(&self) -> (E, E) {
         let (mut sign, mut log) = (if self.odd { -E::ONE } else { E::ONE }, E::ZERO);
         for pivot in self.u.iter().step_by(self.n + 1) {
-            sign = sign * pivot.signum();
+            sign *= pivot.signum();
             log += pivot.abs().ln();
         }
         (sign, log)
