@@ -259,6 +259,14 @@ fn messages_name_the_operation_and_the_line() {
 }
 
 #[test]
+fn einsum_takes_numbers() {
+    let tape = Tape::new();
+    let x = tape.tensor([1.0, 2.0]);
+    assert_eq!(einsum(",i->i", &[3.0.into(), x]).value(), Tensor::from([3.0, 6.0]));
+    assert_eq!(einsum("i,->", &[x, 2.0.into()]).item(), 6.0);
+}
+
+#[test]
 fn einsum_contracts_in_a_good_order() {
     // Left to right this would be a matrix of 2000 by 2000.
     let tape = Tape::new();

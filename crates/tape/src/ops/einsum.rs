@@ -123,7 +123,9 @@ impl<E: Real> Named<E> {
 
 #[track_caller]
 fn in_shape<E: Real>(tensor: TensorVar<E>, shape: Shape) -> TensorVar<E> {
-    if tensor.shape() == shape { tensor } else { tensor.reshape(shape) }
+    // A constant without a tape broadcasts to any shape.
+    let fits = tensor.is_constant() || tensor.shape() == shape;
+    if fits { tensor } else { tensor.reshape(shape) }
 }
 
 /// What two operands become: the labels of the product, those that are summed over and those that both

@@ -97,7 +97,7 @@ impl<E: Real> TensorVar<E> {
     /// use tape::{Interpolation, Tape, Tensor};
     ///
     /// let tape = Tape::new();
-    /// let x = tape.tensor([[[[0.0, 2.0]]]]);
+    /// let x = tape.tensor(Tensor::new([1, 1, 1, 2], vec![0.0, 2.0]));
     /// let to = |how| x.interpolate([1, 4], how).value().to_vec();
     /// assert_eq!(to(Interpolation::Nearest), [0.0, 0.0, 2.0, 2.0]);
     /// assert_eq!(to(Interpolation::Bilinear { align_corners: false }), [0.0, 0.5, 1.5, 2.0]);
@@ -139,7 +139,7 @@ impl<E: Real> TensorVar<E> {
     /// use tape::{Tape, Tensor};
     ///
     /// let tape = Tape::new();
-    /// let x = tape.tensor([[[[1.0, 2.0, 6.0]]]]);
+    /// let x = tape.tensor(Tensor::new([1, 1, 1, 3], vec![1.0, 2.0, 6.0]));
     /// assert_eq!(x.adaptive_avg_pool2d([1, 2]).value().to_vec(), [1.5, 4.0]);
     /// assert_eq!(x.adaptive_avg_pool2d(1).value().to_vec(), [3.0]);
     /// ```

@@ -219,7 +219,7 @@ impl<F: Real + RealField> Factor for F {
             let (left, right) = (Some(left.as_mut()), Some(right.as_mut()));
             let values = values.as_mut();
             result = svd::svd(a, values, left, right, Par::Seq, stack, Default::default())
-                .map_err(|error| format!("{error:?}"));
+                .map_err(|_| "the iteration has not converged".to_owned());
         });
         result?;
         for j in 0..k {
@@ -242,7 +242,7 @@ impl<F: Real + RealField> Factor for F {
         scratch(required, |stack| {
             let (values, columns) = (diagonal.as_mut(), Some(columns.as_mut()));
             result = evd::self_adjoint_evd(a, values, columns, Par::Seq, stack, Default::default())
-                .map_err(|error| format!("{error:?}"));
+                .map_err(|_| "the iteration has not converged".to_owned());
         });
         result?;
         for j in 0..n {
