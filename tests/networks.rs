@@ -28,9 +28,12 @@ fn messages_name_the_operation_and_the_line() {
         ("conv3d: a stride of 0", &|| {
             ignore(volume.conv3d(of(&[1, 2, 1, 1, 1]), None, Conv3d::new().stride([0, 1, 1])));
         }),
-        ("conv_transpose2d: shapes [1, 2, 4, 4] and [3, 1, 1, 1]: 2 channels, weights for 3", &|| {
-            ignore(image.conv_transpose2d(of(&[3, 1, 1, 1]), None, Conv2d::new(), 0));
-        }),
+        (
+            "conv_transpose2d: shapes [1, 2, 4, 4] and [3, 1, 1, 1]: 2 channels, weights for 3",
+            &|| {
+                ignore(image.conv_transpose2d(of(&[3, 1, 1, 1]), None, Conv2d::new(), 0));
+            },
+        ),
         ("conv_transpose2d: shapes [1, 2, 4, 4] and [2, 1, 1, 1]: an output padding of 1", &|| {
             ignore(image.conv_transpose2d(of(&[2, 1, 1, 1]), None, Conv2d::new(), 1));
         }),

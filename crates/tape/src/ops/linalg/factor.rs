@@ -104,171 +104,209 @@ fn eliminate<F: Real + RealField>(packed: &mut Mat<F>, a: &[F]) -> (Vec<usize>, 
     (perm, odd)
 }
 
-impl<F: Real + RealField> Factor for F {
-    fn lu(a: &[F], [m, n]: [usize; 2], l: &mut [F], u: &mut [F]) -> (Vec<usize>, bool) {
-        let mut packed: Mat<F> = MatRef::from_row_major_slice(a, m, n).to_owned();
-        let (mut perm, mut inverse) = (vec![0usize; m], vec![0usize; m]);
-        let mut odd = false;
-        use lu::partial_pivoting::factor as by;
-        scratch(by::lu_in_place_scratch::<usize, F>(m, n, Par::Seq, Default::default()), |stack| {
-            let target = packed.as_mut();
-            let (info, _) = by::lu_in_place(
-                target,
-                &mut perm,
-                &mut inverse,
-                Par::Seq,
-                stack,
-                Default::default(),
-            );
-            odd = info.transposition_count % 2 == 1;
-        });
-        let k = m.min(n);
-        let (zero, one) = (F::ZERO, F::ONE);
-        if (0..k).any(|i| packed[(i, i)] == zero || packed[(i, i)].is_nan()) {
-            (perm, odd) = eliminate(&mut packed, a);
-        }
-        for i in 0..m {
-            for j in 0..k {
-                l[i * k + j] = match i.cmp(&j) {
-                    std::cmp::Ordering::Less => zero,
-                    std::cmp::Ordering::Equal => one,
-                    std::cmp::Ordering::Greater => packed[(i, j)],
-                };
-            }
-        }
-        for i in 0..k {
-            for j in 0..n {
-                u[i * n + j] = if j < i { zero } else { packed[(i, j)] };
-            }
-        }
-        (perm, odd)
+fn lu_of<F: Real + RealField>(
+    a: &[F],
+    [m, n]: [usize; 2],
+    l: &mut [F],
+    u: &mut [F],
+) -> (Vec<usize>, bool) {
+    let mut packed: Mat<F> = MatRef::from_row_major_slice(a, m, n).to_owned();
+    let (mut perm, mut inverse) = (vec![0usize; m], vec![0usize; m]);
+    let mut odd = false;
+    use lu::partial_pivoting::factor as by;
+    scratch(by::lu_in_place_scratch::<usize, F>(m, n, Par::Seq, Default::default()), |stack| {
+        let target = packed.as_mut();
+        let (info, _) =
+            by::lu_in_place(target, &mut perm, &mut inverse, Par::Seq, stack, Default::default());
+        odd = info.transposition_count % 2 == 1;
+    });
+    let k = m.min(n);
+    let (zero, one) = (F::ZERO, F::ONE);
+    if (0..k).any(|i| packed[(i, i)] == zero || packed[(i, i)].is_nan()) {
+        (perm, odd) = eliminate(&mut packed, a);
     }
-
-    fn cholesky(a: &[F], n: usize, l: &mut [F]) -> Result<(), usize> {
-        let mut packed: Mat<F> = MatRef::from_row_major_slice(a, n, n).to_owned();
-        let mut result = Ok(());
-        use cholesky::llt::factor as by;
-        scratch(by::cholesky_in_place_scratch::<F>(n, Par::Seq, Default::default()), |stack| {
-            let target = packed.as_mut();
-            let done = by::cholesky_in_place(
-                target,
-                Default::default(),
-                Par::Seq,
-                stack,
-                Default::default(),
-            );
-            result = match done {
-                Ok(_) => Ok(()),
-                Err(by::LltError::NonPositivePivot { index }) => Err(index),
-            };
-        });
-        for i in 0..n {
-            for j in 0..n {
-                l[i * n + j] = if j > i { F::ZERO } else { packed[(i, j)] };
-            }
-        }
-        result
-    }
-
-    fn qr(a: &[F], [m, n]: [usize; 2], q: &mut [F], r: &mut [F]) {
-        let mut packed: Mat<F> = MatRef::from_row_major_slice(a, m, n).to_owned();
-        use qr::no_pivoting::factor as by;
-        let block = by::recommended_block_size::<F>(m, n);
-        let mut coefficients: Mat<F> = Mat::zeros(block, n);
-        scratch(by::qr_in_place_scratch::<F>(m, n, block, Par::Seq, Default::default()), |stack| {
-            let (target, coefficients) = (packed.as_mut(), coefficients.as_mut());
-            by::qr_in_place(target, coefficients, Par::Seq, stack, Default::default());
-        });
-        let mut thin: Mat<F> = Mat::identity(m, n);
-        use householder::{
-            apply_block_householder_sequence_on_the_left_in_place_scratch as required,
-            apply_block_householder_sequence_on_the_left_in_place_with_conj as apply,
-        };
-        scratch(required::<F>(m, block, n), |stack| {
-            let (basis, conj) = (packed.as_ref(), faer::Conj::No);
-            apply(basis, coefficients.as_ref(), conj, thin.as_mut(), Par::Seq, stack);
-        });
-        copy(thin.as_ref(), q);
-        for i in 0..n {
-            let negative = packed[(i, i)] < F::ZERO;
-            for j in 0..n {
-                let x = if j < i { F::ZERO } else { packed[(i, j)] };
-                r[i * n + j] = if negative { -x } else { x };
-            }
-            if negative {
-                q.iter_mut().skip(i).step_by(n).for_each(|x| *x = -*x);
-            }
-        }
-    }
-
-    fn svd(
-        a: &[F],
-        [m, n]: [usize; 2],
-        u: &mut [F],
-        s: &mut [F],
-        vt: &mut [F],
-    ) -> Result<(), String> {
-        let a = MatRef::from_row_major_slice(a, m, n);
-        let k = m.min(n);
-        let (mut left, mut right): (Mat<F>, Mat<F>) = (Mat::zeros(m, k), Mat::zeros(n, k));
-        let mut values: Diag<F> = Diag::zeros(k);
-        let thin = svd::ComputeSvdVectors::Thin;
-        let mut result = Ok(());
-        let required = svd::svd_scratch::<F>(m, n, thin, thin, Par::Seq, Default::default());
-        scratch(required, |stack| {
-            let (left, right) = (Some(left.as_mut()), Some(right.as_mut()));
-            let values = values.as_mut();
-            result = svd::svd(a, values, left, right, Par::Seq, stack, Default::default())
-                .map_err(|_| "the iteration has not converged".to_owned());
-        });
-        result?;
+    for i in 0..m {
         for j in 0..k {
-            s[j] = values.column_vector()[j];
-            let flip = points_down(left.as_ref(), j);
-            let sign = |x: F| if flip { -x } else { x };
-            (0..m).for_each(|i| u[i * k + j] = sign(left[(i, j)]));
-            (0..n).for_each(|i| vt[j * n + i] = sign(right[(i, j)]));
+            l[i * k + j] = match i.cmp(&j) {
+                std::cmp::Ordering::Less => zero,
+                std::cmp::Ordering::Equal => one,
+                std::cmp::Ordering::Greater => packed[(i, j)],
+            };
         }
-        Ok(())
     }
-
-    fn eigh(a: &[F], n: usize, values: &mut [F], vectors: &mut [F]) -> Result<(), String> {
-        let a = MatRef::from_row_major_slice(a, n, n);
-        let mut columns: Mat<F> = Mat::zeros(n, n);
-        let mut diagonal: Diag<F> = Diag::zeros(n);
-        let mut result = Ok(());
-        let with = evd::ComputeEigenvectors::Yes;
-        let required = evd::self_adjoint_evd_scratch::<F>(n, with, Par::Seq, Default::default());
-        scratch(required, |stack| {
-            let (values, columns) = (diagonal.as_mut(), Some(columns.as_mut()));
-            result = evd::self_adjoint_evd(a, values, columns, Par::Seq, stack, Default::default())
-                .map_err(|_| "the iteration has not converged".to_owned());
-        });
-        result?;
+    for i in 0..k {
         for j in 0..n {
-            values[j] = diagonal.column_vector()[j];
-            let flip = points_down(columns.as_ref(), j);
-            for i in 0..n {
-                let x = columns[(i, j)];
-                vectors[i * n + j] = if flip { -x } else { x };
-            }
+            u[i * n + j] = if j < i { zero } else { packed[(i, j)] };
         }
-        Ok(())
     }
+    (perm, odd)
+}
 
-    fn solve_triangular(a: &[F], n: usize, shape: Solver, b: &mut [F], columns: usize) {
-        let a = MatRef::from_row_major_slice(a, n, n);
-        let a = if shape.transposed { a.transpose() } else { a };
-        let b = MatMut::from_row_major_slice_mut(b, n, columns);
-        use triangular_solve::{
-            solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place,
-            solve_unit_upper_triangular_in_place, solve_upper_triangular_in_place,
+fn cholesky_of<F: Real + RealField>(a: &[F], n: usize, l: &mut [F]) -> Result<(), usize> {
+    let mut packed: Mat<F> = MatRef::from_row_major_slice(a, n, n).to_owned();
+    let mut result = Ok(());
+    use cholesky::llt::factor as by;
+    scratch(by::cholesky_in_place_scratch::<F>(n, Par::Seq, Default::default()), |stack| {
+        let target = packed.as_mut();
+        let done =
+            by::cholesky_in_place(target, Default::default(), Par::Seq, stack, Default::default());
+        result = match done {
+            Ok(_) => Ok(()),
+            Err(by::LltError::NonPositivePivot { index }) => Err(index),
         };
-        match (shape.lower != shape.transposed, shape.unit) {
-            (true, false) => solve_lower_triangular_in_place(a, b, Par::Seq),
-            (true, true) => solve_unit_lower_triangular_in_place(a, b, Par::Seq),
-            (false, false) => solve_upper_triangular_in_place(a, b, Par::Seq),
-            (false, true) => solve_unit_upper_triangular_in_place(a, b, Par::Seq),
+    });
+    for i in 0..n {
+        for j in 0..n {
+            l[i * n + j] = if j > i { F::ZERO } else { packed[(i, j)] };
+        }
+    }
+    result
+}
+
+fn qr_of<F: Real + RealField>(a: &[F], [m, n]: [usize; 2], q: &mut [F], r: &mut [F]) {
+    let mut packed: Mat<F> = MatRef::from_row_major_slice(a, m, n).to_owned();
+    use qr::no_pivoting::factor as by;
+    let block = by::recommended_block_size::<F>(m, n);
+    let mut coefficients: Mat<F> = Mat::zeros(block, n);
+    scratch(by::qr_in_place_scratch::<F>(m, n, block, Par::Seq, Default::default()), |stack| {
+        let (target, coefficients) = (packed.as_mut(), coefficients.as_mut());
+        by::qr_in_place(target, coefficients, Par::Seq, stack, Default::default());
+    });
+    let mut thin: Mat<F> = Mat::identity(m, n);
+    use householder::{
+        apply_block_householder_sequence_on_the_left_in_place_scratch as required,
+        apply_block_householder_sequence_on_the_left_in_place_with_conj as apply,
+    };
+    scratch(required::<F>(m, block, n), |stack| {
+        let (basis, conj) = (packed.as_ref(), faer::Conj::No);
+        apply(basis, coefficients.as_ref(), conj, thin.as_mut(), Par::Seq, stack);
+    });
+    copy(thin.as_ref(), q);
+    for i in 0..n {
+        let negative = packed[(i, i)] < F::ZERO;
+        for j in 0..n {
+            let x = if j < i { F::ZERO } else { packed[(i, j)] };
+            r[i * n + j] = if negative { -x } else { x };
+        }
+        if negative {
+            q.iter_mut().skip(i).step_by(n).for_each(|x| *x = -*x);
         }
     }
 }
+
+fn svd_of<F: Real + RealField>(
+    a: &[F],
+    [m, n]: [usize; 2],
+    u: &mut [F],
+    s: &mut [F],
+    vt: &mut [F],
+) -> Result<(), String> {
+    let a = MatRef::from_row_major_slice(a, m, n);
+    let k = m.min(n);
+    let (mut left, mut right): (Mat<F>, Mat<F>) = (Mat::zeros(m, k), Mat::zeros(n, k));
+    let mut values: Diag<F> = Diag::zeros(k);
+    let thin = svd::ComputeSvdVectors::Thin;
+    let mut result = Ok(());
+    let required = svd::svd_scratch::<F>(m, n, thin, thin, Par::Seq, Default::default());
+    scratch(required, |stack| {
+        let (left, right) = (Some(left.as_mut()), Some(right.as_mut()));
+        let values = values.as_mut();
+        result = svd::svd(a, values, left, right, Par::Seq, stack, Default::default())
+            .map_err(|_| "the iteration has not converged".to_owned());
+    });
+    result?;
+    for j in 0..k {
+        s[j] = values.column_vector()[j];
+        let flip = points_down(left.as_ref(), j);
+        let sign = |x: F| if flip { -x } else { x };
+        (0..m).for_each(|i| u[i * k + j] = sign(left[(i, j)]));
+        (0..n).for_each(|i| vt[j * n + i] = sign(right[(i, j)]));
+    }
+    Ok(())
+}
+
+fn eigh_of<F: Real + RealField>(
+    a: &[F],
+    n: usize,
+    values: &mut [F],
+    vectors: &mut [F],
+) -> Result<(), String> {
+    let a = MatRef::from_row_major_slice(a, n, n);
+    let mut columns: Mat<F> = Mat::zeros(n, n);
+    let mut diagonal: Diag<F> = Diag::zeros(n);
+    let mut result = Ok(());
+    let with = evd::ComputeEigenvectors::Yes;
+    let required = evd::self_adjoint_evd_scratch::<F>(n, with, Par::Seq, Default::default());
+    scratch(required, |stack| {
+        let (values, columns) = (diagonal.as_mut(), Some(columns.as_mut()));
+        result = evd::self_adjoint_evd(a, values, columns, Par::Seq, stack, Default::default())
+            .map_err(|_| "the iteration has not converged".to_owned());
+    });
+    result?;
+    for j in 0..n {
+        values[j] = diagonal.column_vector()[j];
+        let flip = points_down(columns.as_ref(), j);
+        for i in 0..n {
+            let x = columns[(i, j)];
+            vectors[i * n + j] = if flip { -x } else { x };
+        }
+    }
+    Ok(())
+}
+
+fn solve_triangular_of<F: Real + RealField>(
+    a: &[F],
+    n: usize,
+    shape: Solver,
+    b: &mut [F],
+    columns: usize,
+) {
+    let a = MatRef::from_row_major_slice(a, n, n);
+    let a = if shape.transposed { a.transpose() } else { a };
+    let b = MatMut::from_row_major_slice_mut(b, n, columns);
+    use triangular_solve::{
+        solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place,
+        solve_unit_upper_triangular_in_place, solve_upper_triangular_in_place,
+    };
+    match (shape.lower != shape.transposed, shape.unit) {
+        (true, false) => solve_lower_triangular_in_place(a, b, Par::Seq),
+        (true, true) => solve_unit_lower_triangular_in_place(a, b, Par::Seq),
+        (false, false) => solve_upper_triangular_in_place(a, b, Par::Seq),
+        (false, true) => solve_unit_upper_triangular_in_place(a, b, Par::Seq),
+    }
+}
+
+macro_rules! factor {
+    ($($f:ty)*) => { $(
+        impl Factor for $f {
+            fn lu(a: &[$f], size: [usize; 2], l: &mut [$f], u: &mut [$f]) -> (Vec<usize>, bool) {
+                lu_of(a, size, l, u)
+            }
+            fn cholesky(a: &[$f], n: usize, l: &mut [$f]) -> Result<(), usize> {
+                cholesky_of(a, n, l)
+            }
+            fn qr(a: &[$f], size: [usize; 2], q: &mut [$f], r: &mut [$f]) {
+                qr_of(a, size, q, r);
+            }
+            fn svd(
+                a: &[$f],
+                size: [usize; 2],
+                u: &mut [$f],
+                s: &mut [$f],
+                vt: &mut [$f],
+            ) -> Result<(), String> {
+                svd_of(a, size, u, s, vt)
+            }
+            fn eigh(a: &[$f], n: usize, values: &mut [$f], vectors: &mut [$f]) -> Result<(), String> {
+                eigh_of(a, n, values, vectors)
+            }
+            fn solve_triangular(a: &[$f], n: usize, shape: Solver, b: &mut [$f], columns: usize) {
+                solve_triangular_of(a, n, shape, b, columns);
+            }
+        }
+    )* };
+}
+
+// Not one implementation for all: that would be compiled anew, with all of `faer` below it, in every crate
+// that takes a decomposition.
+factor!(f32 f64);
