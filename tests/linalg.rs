@@ -121,6 +121,21 @@ fn where_there_is_no_derivative_a_sweep_says_so() {
         Tensor::<f64>::ones([2, 2]),
     );
     assert!(forward.unwrap_err().to_string().contains("eigvalsh: eigenvalues 0 and 1"));
+    // A cotangent that is not finite.
+    let a = tape.tensor([[2.0, 1.0], [1.0, 3.0]]);
+    let nan = tape.constant([[f64::NAN, 1.0], [1.0, 1.0]]);
+    let (_, l, _) = a.lu();
+    for y in [
+        a.solve(a * 2.0),
+        a.solve_triangular(a, Triangle::Lower),
+        a.cholesky(),
+        a.qr().0,
+        l,
+        a.matrix_exp(),
+    ] {
+        let message = refusal((y * nan).sum().backward());
+        assert!(message.contains("its rule cannot take the cotangent: element"), "{message}");
+    }
     // Nobody asks: there is no error.
     let other = tape.tensor(2.0);
     let y = other * 3.0 + eye.eigvalsh().sum();

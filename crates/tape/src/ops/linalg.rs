@@ -9,7 +9,7 @@
 //! - An element that is NaN or infinite is refused by every operation here.
 //! - A singular matrix is refused by what needs an inverse: `solve`, `inverse`, `slogdet`, `logdet`; a
 //!   matrix without full rank by `lstsq`. A matrix counts as singular if a pivot of its elimination is
-//!   not larger than the rounding of the sum that it comes from. `det` has a derivative everywhere.
+//!   at most 32 machine epsilons of the terms that it was summed up from. `det` has a derivative everywhere.
 //! - `lu`, `qr`, `pinv`, `svd` and `eigh` have values at every matrix, and derivatives where the
 //!   factors are differentiable. Elsewhere (no full rank, equal eigenvalues or singular values) a sweep
 //!   that needs them ends with an error that names the operation and the line that recorded it; see
@@ -95,6 +95,15 @@ fn which(k: usize, count: usize) -> String {
 fn reason(misfit: Misfit) -> String {
     match misfit.0 {
         MisfitKind::Shape(detail) | MisfitKind::Argument(detail) => detail,
+    }
+}
+
+/// What a rule refuses with where an operation on the cotangents has failed.
+fn of_cotangents(error: Error) -> String {
+    match error {
+        Error::Shape { detail, .. } | Error::Argument { detail, .. } => {
+            format!("its rule cannot take the cotangent: {detail}")
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::triangular::{Triangle, columns, try_solve_with, without_columns};
-use super::{batch, finite, square, which};
+use super::{batch, finite, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -42,12 +42,11 @@ impl<E: Real> Op<E> for Cholesky {
         let (l, g) = (call.outputs[0], call.cotangent());
         let product = l.matrix_transpose().matmul(g);
         let p = (product.tril(0) + product.tril(-1)) * E::lit(0.5);
-        let half = match try_solve_with(l, Triangle::Lower, true, p) {
-            Ok(half) => half,
-            Err(error) => return call.refuse(error.to_string()),
-        };
-        let whole = try_solve_with(l, Triangle::Lower, true, half.matrix_transpose());
-        smallvec![whole.ok().map(TensorVar::symmetric_part)]
+        let under_l = |x| try_solve_with(l, Triangle::Lower, true, x);
+        match under_l(p).and_then(|half| under_l(half.matrix_transpose())) {
+            Ok(whole) => smallvec![Some(whole.symmetric_part())],
+            Err(error) => call.refuse(of_cotangents(error)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::solve::{Elimination, rounding};
-use super::{batch, checked, finite, reason, square, which};
+use super::{batch, checked, finite, of_cotangents, reason, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -20,7 +20,7 @@ fn well<E: Real>() -> E {
 /// is measured in the elements as they are: the derivative by a small element, which scaling would make
 /// harmless, is compared with the others.
 fn is_well_conditioned<E: Real>(a: &[E], n: usize, elimination: &Elimination<E>) -> bool {
-    if elimination.share() <= rounding(n) {
+    if elimination.share() <= rounding() {
         return false;
     }
     let mut inverse = vec![E::ZERO; n * n];
@@ -60,7 +60,7 @@ impl<E: Real> Op<E> for Determinant {
         let factor = (call.cotangent() * call.outputs[0]).unsqueeze(-1).unsqueeze(-1);
         match call.inputs[0].try_inverse() {
             Ok(inverse) => smallvec![Some(factor * inverse.matrix_transpose())],
-            Err(error) => call.refuse(error.to_string()),
+            Err(error) => call.refuse(of_cotangents(error)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::solve::Elimination;
-use super::{batch, checked, finite, square};
+use super::{batch, checked, finite, of_cotangents, square};
 use crate::error::expect;
 use crate::kernels::Matrix;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
@@ -121,7 +121,7 @@ impl<E: Real> Op<E> for Exponential {
                 let corner = block[0].narrow(-2, 0, n).narrow(-1, n, n);
                 smallvec![Some(corner * E::lit(size))]
             }
-            Err(error) => call.refuse(error.to_string()),
+            Err(error) => call.refuse(of_cotangents(error)),
         }
     }
 }

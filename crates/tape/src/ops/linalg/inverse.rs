@@ -136,7 +136,7 @@ impl<E: Real> TensorVar<E> {
     }
 
     /// The pseudo-inverse (Moore and Penrose) of each matrix `[.., m, n]`: `[.., n, m]`. Singular values up to
-    /// `max(m, n)` times the machine epsilon times the largest count as 0.
+    /// `8 max(m, n)` times the machine epsilon times the largest count as 0 (in PyTorch `max(m, n)` times).
     ///
     /// For a matrix without full rank there is a value but no derivative: near it the rank, and with it the
     /// value, jumps. A sweep that needs it ends with an error.
@@ -157,7 +157,7 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_pinv(self) -> Result<Self, Error> {
         let longest = self.shape().iter().rev().take(2).copied().max().unwrap_or(0);
-        let tolerance = longest as f64 * E::EPSILON.to_f64();
+        let tolerance = 8.0 * longest as f64 * E::EPSILON.to_f64();
         Ok(try_apply_op(PseudoInverse { tolerance }, &[self])?[0])
     }
 }

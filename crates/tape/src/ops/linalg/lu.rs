@@ -4,7 +4,7 @@ use smallvec::smallvec;
 
 use super::solve::{pivot_share, rounding};
 use super::triangular::{Triangle, try_solve_with};
-use super::{batch, finite, matrices, matrix};
+use super::{batch, finite, matrices, matrix, of_cotangents};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -58,7 +58,7 @@ impl<E: Real> Op<E> for Lu {
         let (lv, uv) = (l.value(), u.value());
         for at in 0..batch(&shape).elements() {
             let (l, u) = (&lv.as_slice()[at * m * k..], &uv.as_slice()[at * k * n..]);
-            if (0..k).any(|j| pivot_share(l, u, [m, n], j) <= rounding(k)) {
+            if (0..k).any(|j| pivot_share(l, u, [m, n], j) <= rounding()) {
                 return call.refuse("a pivot is 0: the factors have no derivative there");
             }
         }
@@ -68,33 +68,38 @@ impl<E: Real> Op<E> for Lu {
         let rows = |x: TensorVar<E>, from, len| x.narrow(-2, from, len);
         let columns = |x: TensorVar<E>, from, len| x.narrow(-1, from, len);
         let (square_l, square_u) = (rows(l, 0, k), columns(u, 0, k));
-        // X U⁻ᵀ and L⁻ᵀ X. The factors were found regular, so there is no error.
+        // X U⁻ᵀ and L⁻ᵀ X.
         let over_u = |x: TensorVar<E>| {
             let solved = try_solve_with(square_u, Triangle::Upper, false, x.matrix_transpose());
-            expect(solved).matrix_transpose()
+            solved.map(TensorVar::matrix_transpose)
         };
-        let under_l = |x| expect(try_solve_with(square_l, Triangle::UnitLower, true, x));
-        let (mut square_gl, mut square_gu) = (rows(gl, 0, k), columns(gu, 0, k));
-        let (mut below, mut beside) = (None, None);
-        if m > k {
-            let part = over_u(rows(gl, k, m - k));
-            square_gu -= rows(l, k, m - k).matrix_transpose().matmul(part);
-            below = Some(part);
-        }
-        if n > k {
-            let part = under_l(columns(gu, k, n - k));
-            square_gl -= part.matmul(columns(u, k, n - k).matrix_transpose());
-            beside = Some(part);
-        }
-        let middle = square_l.matrix_transpose().matmul(square_gl).tril(-1)
-            + square_gu.matmul(square_u.matrix_transpose()).triu(0);
-        let square = over_u(under_l(middle));
-        let whole = match (below, beside) {
-            (Some(below), _) => concat(&[square, below], -2),
-            (_, Some(beside)) => concat(&[square, beside], -1),
-            _ => square,
+        let under_l = |x| try_solve_with(square_l, Triangle::UnitLower, true, x);
+        let whole = || -> Result<TensorVar<E>, Error> {
+            let (mut square_gl, mut square_gu) = (rows(gl, 0, k), columns(gu, 0, k));
+            let (mut below, mut beside) = (None, None);
+            if m > k {
+                let part = over_u(rows(gl, k, m - k))?;
+                square_gu -= rows(l, k, m - k).matrix_transpose().matmul(part);
+                below = Some(part);
+            }
+            if n > k {
+                let part = under_l(columns(gu, k, n - k))?;
+                square_gl -= part.matmul(columns(u, k, n - k).matrix_transpose());
+                beside = Some(part);
+            }
+            let middle = square_l.matrix_transpose().matmul(square_gl).tril(-1)
+                + square_gu.matmul(square_u.matrix_transpose()).triu(0);
+            let square = over_u(under_l(middle)?)?;
+            Ok(match (below, beside) {
+                (Some(below), _) => concat(&[square, below], -2),
+                (_, Some(beside)) => concat(&[square, beside], -1),
+                _ => square,
+            })
         };
-        smallvec![Some(p.matmul(whole))]
+        match whole() {
+            Ok(whole) => smallvec![Some(p.matmul(whole))],
+            Err(error) => call.refuse(of_cotangents(error)),
+        }
     }
 }
 

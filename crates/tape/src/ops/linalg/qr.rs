@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::triangular::{Triangle, try_solve_with};
-use super::{batch, finite, matrices, matrix};
+use super::{batch, finite, matrices, matrix, of_cotangents};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -56,7 +56,7 @@ impl<E: Real> Op<E> for Qr {
         let left = call.cotangents[0].map_or(turned, |g| g + turned);
         match try_solve_with(r, Triangle::Upper, false, left.matrix_transpose()) {
             Ok(solved) => smallvec![Some(solved.matrix_transpose())],
-            Err(error) => call.refuse(error.to_string()),
+            Err(error) => call.refuse(of_cotangents(error)),
         }
     }
 }

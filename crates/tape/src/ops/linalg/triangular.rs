@@ -3,11 +3,11 @@
 use smallvec::smallvec;
 
 use super::factor::Solver;
-use super::{batch, finite, matrices, matrix, square, which};
+use super::{batch, finite, matrices, matrix, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
-use crate::{Error, Real, Shape, Tensor, TensorVar, apply_op};
+use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Which triangle of a matrix is read; the other one is taken to be 0, and has no derivative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,10 @@ impl<E: Real> Op<E> for SolveTriangular {
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let (a, x) = (call.inputs[0], call.outputs[0]);
         let adjoint = Solver { transposed: !self.0.transposed, ..self.0 };
-        let h = apply_op(SolveTriangular(adjoint), &[a, call.cotangent()])[0];
+        let h = match try_apply_op(SolveTriangular(adjoint), &[a, call.cotangent()]) {
+            Ok(h) => h[0],
+            Err(error) => return call.refuse(of_cotangents(error)),
+        };
         let for_a = || {
             let (left, right) = if self.0.transposed { (x, h) } else { (h, x) };
             let product = -left.matmul(right.matrix_transpose());
