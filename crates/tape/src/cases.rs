@@ -191,6 +191,11 @@ impl Case {
     pub(crate) fn accuracy(self, accuracy: f64) -> Self {
         Case { accuracy, ..self }
     }
+
+    /// How far single precision may be from double precision, as a part of the largest.
+    pub(crate) fn single_accuracy(self, single_accuracy: f64) -> Self {
+        Case { single_accuracy, ..self }
+    }
 }
 
 /// A case of an elementwise operation: name, how it is called, derivative, the operation on `x[0]`, `x[1]`, ...,
