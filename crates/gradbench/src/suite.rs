@@ -124,7 +124,8 @@ fn lse(n: usize) -> Sides {
 
 fn ode(n: usize, s: usize) -> Sides {
     let input = ode::Input { x: Numbers::new().uniform(n), s };
-    Sides::new(input, ode::Input::primal, ode::Gradient::new)
+    let prepare = |input: &ode::Input| ode::Gradient::new(input).expect("there is the memory");
+    Sides::new(input, ode::Input::primal, prepare)
 }
 
 fn gmm(d: usize, k: usize, n: usize) -> Sides {

@@ -3,6 +3,9 @@
 
 mod sparse;
 
+use std::convert::identity;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use wengert::prelude::*;
 
@@ -110,10 +113,17 @@ impl Input {
         block
     }
 
+    /// Whether the camera of observation `i` has an angle that is not zero.
+    fn is_turned(&self, i: usize) -> bool {
+        self.cameras[self.observations[i].0][..3].iter().map(|r| r * r).sum::<f64>() != 0.0
+    }
+
     /// Both kinds of errors on plain numbers.
     pub fn objective(&self) -> Errors {
         let observed = self.features.iter().enumerate();
-        let reprojection = observed.map(|(i, &feature)| reprojection_error(self.block(i), feature));
+        let reprojection = observed.map(|(i, &feature)| {
+            reprojection_error(self.block(i), feature, self.is_turned(i), identity)
+        });
         Errors {
             reprojection: reprojection.collect(),
             weight: self.weights.iter().map(|&w| weight_error(w)).collect(),
@@ -148,34 +158,44 @@ pub fn weight_error<T: Elementary>(w: T) -> T {
 }
 
 /// The error of one observation, or of many at once: the point is turned and projected by the camera, and
-/// the distance from the feature is weighted. `block` has the camera, the point and the weight.
-pub fn reprojection_error<T: Elementary>(block: [T; BLOCK], feature: [T; 2]) -> [T; 2] {
+/// the distance from the feature is weighted.
+///
+/// `block` has the camera, the point and the weight; `turned` is whether the angle of the camera is not
+/// zero, for all of them. Each value that the derivatives need goes through `keep`, which may compute
+/// it where it is recorded and not computed yet.
+pub fn reprojection_error<T: Elementary>(
+    block: [T; BLOCK],
+    feature: [T; 2],
+    turned: bool,
+    keep: impl Fn(T) -> T,
+) -> [T; 2] {
     let [r0, r1, r2, c0, c1, c2, focal, u, v, k1, k2, x0, x1, x2, weight] = block;
-    let [x, y, z] = rotate([r0, r1, r2], [x0 - c0, x1 - c1, x2 - c2]);
-    let (x, y) = (x / z, y / z);
-    let square = x * x + y * y;
-    let distortion = T::lit(1.0) + k1 * square + k2 * square * square;
-    let x = x * distortion * focal + u;
-    let y = y * distortion * focal + v;
-    [weight * (x - feature[0]), weight * (y - feature[1])]
+    let centred = [x0 - c0, x1 - c1, x2 - c2].map(&keep);
+    let [x, y, z] = rotate([r0, r1, r2], centred, turned, &keep);
+    let (x, y) = (keep(x / z), keep(y / z));
+    let square = keep(x * x + y * y);
+    let slope = keep(k1 + k2 * square);
+    let distortion = keep(T::lit(1.0) + slope * square);
+    let scale = keep(distortion * focal);
+    let projected = [x * scale + u, y * scale + v];
+    std::array::from_fn(|i| weight * keep(projected[i] - feature[i]))
 }
 
-/// Rodrigues' rotation of `p` about the axis `r` by the angle `|r|`; where the angle is zero, its
-/// linear part `p + r x p`, which has the right derivative there.
-fn rotate<T: Elementary>(r: [T; 3], p: [T; 3]) -> [T; 3] {
-    let (zero, one) = (T::lit(0.0), T::lit(1.0));
-    let square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-    // The branch that is not taken is computed all the same, so its root needs an argument with a slope.
-    let angle = T::select_gt(square, zero, square, one).sqrt();
-    let (sine, cosine) = (angle.sin(), angle.cos());
-    let axis = r.map(|r| r / angle);
-    let turned = cross(axis, p);
-    let along = (axis[0] * p[0] + axis[1] * p[1] + axis[2] * p[2]) * (one - cosine);
-    let linear = cross(r, p);
-    std::array::from_fn(|i| {
-        let rotated = p[i] * cosine + turned[i] * sine + axis[i] * along;
-        T::select_gt(square, zero, rotated, p[i] + linear[i])
-    })
+/// Rodrigues' rotation of `p` about the axis `r` by the angle `|r|`. Where the angle is zero it is its
+/// linear part `p + r x p`, because the root has no derivative there.
+fn rotate<T: Elementary>(r: [T; 3], p: [T; 3], turned: bool, keep: &impl Fn(T) -> T) -> [T; 3] {
+    if !turned {
+        let product = cross(r, p);
+        return std::array::from_fn(|i| keep(p[i] + product[i]));
+    }
+    let angle = keep((r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).sqrt());
+    let (sine, cosine) = (keep(angle.sin()), keep(angle.cos()));
+    let inverse = keep(angle.recip());
+    let axis = r.map(|r| keep(r * inverse));
+    let product = cross(axis, p).map(keep);
+    let (dot, versine) = (axis[0] * p[0] + axis[1] * p[1] + axis[2] * p[2], T::lit(1.0) - cosine);
+    let along = keep(keep(dot) * keep(versine));
+    std::array::from_fn(|i| keep(p[i] * cosine + product[i] * sine + axis[i] * along))
 }
 
 fn cross<T: Elementary>(a: [T; 3], b: [T; 3]) -> [T; 3] {
@@ -183,7 +203,7 @@ fn cross<T: Elementary>(a: [T; 3], b: [T; 3]) -> [T; 3] {
 }
 
 /// How many observations are on the tape at once: what is recorded of them should stay in the cache.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 2048;
 
 /// The job of finding the Jacobian.
 ///
@@ -223,48 +243,44 @@ impl Jacobian {
         &self.jacobian
     }
 
-    /// Takes the inputs of `len` observations from `first` on apart.
-    fn gather(&mut self, first: usize, len: usize) {
+    /// Takes the inputs of some observations apart.
+    fn gather(&mut self, observations: Range<usize>) {
+        let len = observations.len();
         if self.columns[0].len() != len {
             self.columns = std::array::from_fn(|_| Tensor::zeros([len]));
             self.features = std::array::from_fn(|_| Tensor::zeros([len]));
         }
-        let (input, range) = (&self.input, first..first + len);
         let mut columns = self.columns.each_mut().map(|column| column.as_mut_slice().iter_mut());
-        for i in range.clone() {
-            for (column, value) in columns.iter_mut().zip(input.block(i)) {
-                *column.next().expect("a column has an element for each observation") = value;
+        let mut features =
+            self.features.each_mut().map(|feature| feature.as_mut_slice().iter_mut());
+        for i in observations {
+            let values = self.input.block(i).into_iter().chain(self.input.features[i]);
+            for (slots, value) in columns.iter_mut().chain(&mut features).zip(values) {
+                *slots.next().expect("there is an element for each observation") = value;
             }
-        }
-        for (k, features) in self.features.iter_mut().enumerate() {
-            let found = input.features[range.clone()].iter().map(|feature| feature[k]);
-            features.as_mut_slice().iter_mut().zip(found).for_each(|(slot, f)| *slot = f);
         }
     }
 
     /// The blocks of the observations that were gathered.
-    fn differentiate(&mut self) -> Result<(), Error> {
+    fn differentiate(&mut self, turned: bool) -> Result<(), Error> {
         let tape = &self.tape;
         let columns = self.columns.each_ref().map(|column| tape.tensor(column));
         let features = self.features.each_ref().map(|feature| tape.constant(feature));
-        let errors = reprojection_error(columns, features);
+        let errors = reprojection_error(columns, features, turned, computed);
         for (row, error) in errors.into_iter().enumerate() {
             let gradients = error.sum().backward()?;
             for (k, &column) in columns.iter().enumerate() {
-                match gradients.get(column) {
-                    Some(partials) => self
-                        .blocks
-                        .iter_mut()
-                        .zip(partials.iter())
-                        .for_each(|(block, &partial)| block[row][k] = partial),
-                    None => self.blocks.iter_mut().for_each(|block| block[row][k] = 0.0),
+                let partials = gradients.get(column);
+                for (i, block) in self.blocks[..error.shape()[0]].iter_mut().enumerate() {
+                    block[row][k] =
+                        partials.as_ref().map_or(0.0, |partials| partials.as_slice()[i]);
                 }
             }
         }
         Ok(())
     }
 
-    /// The derivatives of the errors of all weights.
+    /// Appends the derivatives of the errors of all weights.
     fn weights(&mut self) -> Result<(), Error> {
         for weights in self.input.weights.chunks(CHUNK) {
             self.tape.reset();
@@ -274,20 +290,35 @@ impl Jacobian {
         }
         Ok(())
     }
+
+    /// The next observations, at most a chunk, whose cameras are all turned or all not.
+    fn chunk_from(&self, first: usize) -> Range<usize> {
+        let turned = self.input.is_turned(first);
+        let end = self.input.weights.len().min(first + CHUNK);
+        let other = (first..end).find(|&i| self.input.is_turned(i) != turned);
+        first..other.unwrap_or(end)
+    }
+}
+
+/// Computes a recorded value now. A backward pass would compute it again wherever it is needed.
+fn computed(value: TensorVar) -> TensorVar {
+    value.value();
+    value
 }
 
 impl Job for Jacobian {
     fn run(&mut self) -> Result<(), Error> {
         self.jacobian.clear();
-        let p = self.input.weights.len();
-        for first in (0..p).step_by(CHUNK) {
-            let len = CHUNK.min(p - first);
+        let mut first = 0;
+        while first < self.input.weights.len() {
+            let chunk = self.chunk_from(first);
             // The recording before holds the buffers that are filled here.
             self.tape.reset();
-            self.gather(first, len);
-            self.differentiate()?;
-            let observations = &self.input.observations[first..];
-            for (block, &(camera, point)) in self.blocks[..len].iter().zip(observations) {
+            self.gather(chunk.clone());
+            self.differentiate(self.input.is_turned(first))?;
+            first = chunk.end;
+            let observations = self.input.observations[chunk].iter();
+            for (block, &(camera, point)) in self.blocks.iter().zip(observations) {
                 self.jacobian.push_observation(camera, point, block);
             }
         }

@@ -30,20 +30,66 @@ impl Input {
 
     /// The function on plain numbers.
     pub fn cost(&self) -> f64 {
-        self.points.iter_rows().map(|point| nearest(point, &self.centroids).1).sum()
+        let mut distances = Distances::new(&self.centroids);
+        self.points.iter_rows().map(|point| smallest(distances.from(point))).sum()
     }
 }
 
-/// Which centroid is the nearest, the first one where there are several, and its squared distance.
-fn nearest(point: &[f64], centroids: &Matrix) -> (usize, f64) {
-    let mut best = (0, f64::INFINITY);
-    for (j, centroid) in centroids.iter_rows().enumerate() {
-        let distance = point.iter().zip(centroid).map(|(p, c)| (p - c) * (p - c)).sum::<f64>();
-        if distance < best.1 {
-            best = (j, distance);
+/// How many centroids are met at once. They do not depend on each other, so the compiler makes vector
+/// instructions of a loop over them.
+const LANES: usize = 8;
+
+/// Finds the squared distances of a point from all centroids.
+struct Distances {
+    /// The dimension.
+    d: usize,
+    /// The coordinates of the first centroids, of the next ones, and so on; the last are filled up with
+    /// centroids that are infinitely far.
+    coordinates: Vec<[f64; LANES]>,
+    distances: Vec<[f64; LANES]>,
+}
+
+impl Distances {
+    fn new(centroids: &Matrix) -> Self {
+        let (d, groups) = (centroids.columns, centroids.rows.div_ceil(LANES));
+        let mut coordinates = vec![[f64::INFINITY; LANES]; groups * d];
+        for (j, centroid) in centroids.iter_rows().enumerate() {
+            for (l, &c) in centroid.iter().enumerate() {
+                coordinates[j / LANES * d + l][j % LANES] = c;
+            }
+        }
+        Distances { d, coordinates, distances: vec![[0.0; LANES]; groups] }
+    }
+
+    fn from(&mut self, point: &[f64]) -> &[[f64; LANES]] {
+        for (out, group) in self.distances.iter_mut().zip(self.coordinates.chunks_exact(self.d)) {
+            let mut sums = [0.0; LANES];
+            for (p, coordinates) in point.iter().zip(group) {
+                for (sum, c) in sums.iter_mut().zip(coordinates) {
+                    *sum += (p - c) * (p - c);
+                }
+            }
+            *out = sums;
+        }
+        &self.distances
+    }
+}
+
+/// The smallest of some numbers.
+fn smallest(numbers: &[[f64; LANES]]) -> f64 {
+    let mut best = [f64::INFINITY; LANES];
+    for numbers in numbers {
+        for (best, &x) in best.iter_mut().zip(numbers) {
+            *best = if x < *best { x } else { *best };
         }
     }
-    best
+    best.into_iter().fold(f64::INFINITY, f64::min)
+}
+
+/// Where the smallest of some numbers is, the first one where there are several.
+fn place_of_smallest(numbers: &[[f64; LANES]]) -> usize {
+    let smallest = smallest(numbers);
+    numbers.as_flattened().iter().position(|&x| x == smallest).unwrap_or(0)
 }
 
 /// The direction of Newton's method.
@@ -83,7 +129,9 @@ impl Direction {
 impl Job for Direction {
     fn run(&mut self) -> Result<(), Error> {
         let Input { points, centroids } = &self.input;
-        let chosen: Vec<_> = points.iter_rows().map(|p| nearest(p, centroids).0).collect();
+        let mut distances = Distances::new(centroids);
+        let nearest = points.iter_rows().map(|point| place_of_smallest(distances.from(point)));
+        let chosen: Vec<_> = nearest.collect();
 
         self.tape.reset();
         let c = self.tape.tensor(&self.centroids);

@@ -32,7 +32,10 @@ impl Input {
 /// overflow, and the result does not depend on what stands in its place; so no cotangent need pass it.
 fn log_sum_exp(x: TensorVar) -> TensorVar {
     let a = x.amax().stop_gradient();
-    (x - a).exp().sum().ln() + a
+    let exponentials = (x - a).exp();
+    // Computed here, or the sum and the gradient would each do it.
+    exponentials.value();
+    exponentials.sum().ln() + a
 }
 
 /// The gradient.
