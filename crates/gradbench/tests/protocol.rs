@@ -38,9 +38,11 @@ impl Session {
     }
 
     fn evaluate(&mut self, module: &str, function: &str, input: Value) -> Value {
-        self.send(&json!({
-            "id": 9, "kind": "evaluate", "module": module, "function": function, "input": input,
-        }))
+        let mut message = json!({
+            "id": 9, "kind": "evaluate", "module": module, "function": function,
+        });
+        message["input"] = input;
+        self.send(&message)
     }
 
     /// The output of a function that is to succeed.
@@ -418,7 +420,7 @@ fn numbers_that_json_does_not_have_are_errors() {
 #[test]
 fn numbers_keep_all_their_digits() {
     let mut tool = Session::start(&[]);
-    for x in [0.1, 1.0 / 3.0, 2.2250738585072011e-308, 4.49423283715579e307, -0.0, 5e-324] {
+    for x in [0.1, 1.0 / 3.0, 2.225_073_858_507_201e-308, 4.49423283715579e307, -0.0, 5e-324] {
         let line = format!(
             r#"{{"id":1,"kind":"evaluate","module":"hello","function":"double","input":{x:?}}}"#
         );
