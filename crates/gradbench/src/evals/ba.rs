@@ -202,8 +202,9 @@ fn cross<T: Elementary>(a: [T; 3], b: [T; 3]) -> [T; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
-/// How many observations are on the tape at once: what is recorded of them should stay in the cache.
-const CHUNK: usize = 2048;
+/// How many observations are on the tape at once: what is recorded of them should stay in the cache. It is no
+/// power of two, for elements of all columns to have places of their own there.
+const CHUNK: usize = 1500;
 
 /// The job of finding the Jacobian.
 ///
@@ -216,8 +217,6 @@ pub struct Jacobian {
     /// The inputs and the features of the observations on the tape.
     columns: [Tensor; BLOCK],
     features: [Tensor; 2],
-    /// The blocks of the observations on the tape, row by row.
-    blocks: Vec<[[f64; BLOCK]; 2]>,
     jacobian: Sparse,
 }
 
@@ -232,7 +231,6 @@ impl Jacobian {
             tape: Tape::new(),
             columns: std::array::from_fn(|_| Tensor::zeros([0])),
             features: std::array::from_fn(|_| Tensor::zeros([0])),
-            blocks: vec![[[0.0; BLOCK]; 2]; CHUNK.min(weights.len())],
             jacobian: Sparse::new(cameras.len(), points.len(), weights.len())?,
             input: input.clone(),
         })
@@ -250,32 +248,32 @@ impl Jacobian {
             self.columns = std::array::from_fn(|_| Tensor::zeros([len]));
             self.features = std::array::from_fn(|_| Tensor::zeros([len]));
         }
-        let mut columns = self.columns.each_mut().map(|column| column.as_mut_slice().iter_mut());
-        let mut features =
-            self.features.each_mut().map(|feature| feature.as_mut_slice().iter_mut());
-        for i in observations {
-            let values = self.input.block(i).into_iter().chain(self.input.features[i]);
-            for (slots, value) in columns.iter_mut().chain(&mut features).zip(values) {
-                *slots.next().expect("there is an element for each observation") = value;
-            }
+        let mut columns = self.columns.each_mut().map(Tensor::as_mut_slice);
+        let mut features = self.features.each_mut().map(Tensor::as_mut_slice);
+        for (slot, i) in observations.enumerate() {
+            let (block, feature) = (self.input.block(i), &self.input.features[i]);
+            columns.iter_mut().zip(&block).for_each(|(column, &value)| column[slot] = value);
+            features.iter_mut().zip(feature).for_each(|(column, &value)| column[slot] = value);
         }
     }
 
-    /// The blocks of the observations that were gathered.
-    fn differentiate(&mut self, turned: bool) -> Result<(), Error> {
+    /// Appends the blocks of the observations that were gathered.
+    fn differentiate(&mut self, observations: Range<usize>) -> Result<(), Error> {
         let tape = &self.tape;
         let columns = self.columns.each_ref().map(|column| tape.tensor(column));
         let features = self.features.each_ref().map(|feature| tape.constant(feature));
+        let turned = self.input.is_turned(observations.start);
         let errors = reprojection_error(columns, features, turned, computed);
-        for (row, error) in errors.into_iter().enumerate() {
-            let gradients = error.sum().backward()?;
-            for (k, &column) in columns.iter().enumerate() {
-                let partials = gradients.get(column);
-                for (i, block) in self.blocks[..error.shape()[0]].iter_mut().enumerate() {
-                    block[row][k] =
-                        partials.as_ref().map_or(0.0, |partials| partials.as_slice()[i]);
-                }
+        let first = errors[0].sum().backward()?;
+        let second = errors[1].sum().backward()?;
+        let partials = [first, second].map(|g| columns.map(|column| g.wrt(column)));
+        let partials = partials.each_ref().map(|row| row.each_ref().map(Tensor::as_slice));
+        let mut block = [[0.0; BLOCK]; 2];
+        for (i, &(camera, point)) in self.input.observations[observations].iter().enumerate() {
+            for (row, partials) in block.iter_mut().zip(&partials) {
+                row.iter_mut().zip(partials).for_each(|(slot, partials)| *slot = partials[i]);
             }
+            self.jacobian.push_observation(camera, point, &block);
         }
         Ok(())
     }
@@ -315,12 +313,8 @@ impl Job for Jacobian {
             // The recording before holds the buffers that are filled here.
             self.tape.reset();
             self.gather(chunk.clone());
-            self.differentiate(self.input.is_turned(first))?;
+            self.differentiate(chunk.clone())?;
             first = chunk.end;
-            let observations = self.input.observations[chunk].iter();
-            for (block, &(camera, point)) in self.blocks.iter().zip(observations) {
-                self.jacobian.push_observation(camera, point, block);
-            }
         }
         self.weights()
     }
