@@ -14,6 +14,9 @@ use crate::Error;
 pub struct Options {
     /// Whether each run prepares anew, as tools do that keep nothing from one run to the next. The
     /// time of a run then includes its preparation.
+    ///
+    /// Here that is no more than the memory and the arrangement of the data: the engine computes while it
+    /// records, so what is recorded is recorded in every run, with the switch or without it.
     pub rerecord: bool,
 }
 

@@ -3,7 +3,10 @@
 //!
 //! The binary `gradbench` speaks the benchmark's protocol on its standard input and output: one JSON
 //! object a line ([`protocol`]). The evaluations, each in a file of its own, are in [`evals`]: the plain
-//! function on `f64`, and beside it the derivative as a user of the engine would write it.
+//! function on `f64`, and beside it the derivative as a user of the engine would write it. Both are measured
+//! without the evaluator by `cargo run --release -p wengert-bench -- gradbench`, on the inputs of [`suite`].
+//!
+//! The mathematics is that of the benchmark; in `gmm` that of its version with the parts `q` and `l`.
 //!
 //! ```
 //! let mut output = Vec::new();

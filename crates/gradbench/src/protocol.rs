@@ -120,3 +120,56 @@ fn id_of(line: &[u8]) -> Value {
     }
     serde_json::from_slice::<Identified>(line).map_or(Value::Null, |message| message.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what reaches the reader: lines that were flushed.
+    #[derive(Default)]
+    struct Pipe {
+        waiting: Vec<u8>,
+        flushes: Vec<Vec<u8>>,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.waiting.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.flushes.push(std::mem::take(&mut self.waiting));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_answer_is_a_line_and_is_flushed() {
+        let input = b"{\"id\":0,\"kind\":\"start\"}\n\n{\n{\"id\":2,\"kind\":\"analysis\"}";
+        let mut pipe = Pipe::default();
+        serve(&input[..], &mut pipe, Options::default()).unwrap();
+        assert_eq!(pipe.flushes.len(), 3);
+        for line in &pipe.flushes {
+            assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+        }
+        assert_eq!(pipe.flushes[0], b"{\"id\":0,\"tool\":\"wengert\"}\n");
+        assert!(pipe.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_an_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let input = b"{\"id\":0,\"kind\":\"start\"}\n";
+        let error = serve(&input[..], Gone, Options::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}
