@@ -411,6 +411,13 @@ fn numbers_that_json_does_not_have_are_errors() {
     let far = json!({"x": [1e200, 1e200, 1e200], "s": 1, "min_seconds": 0});
     assert!(tool.error("ode", "primal", far.clone()).contains("not finite"));
     assert!(tool.error("ode", "gradient", far).contains("not finite"));
+    // A point in the centre of the camera is seen nowhere: zero over zero.
+    let unseen = json!({
+        "n": 1, "m": 1, "p": 2, "x": [0.5, 0.25, 2.0], "w": 1.0, "feat": [3.0, 2.5],
+        "cam": [0.1, 0.2, 0.3, 0.5, 0.25, 2.0, 4.0, 3.2, 2.4, -0.1, 0.01], "min_seconds": 0,
+    });
+    assert!(tool.error("ba", "objective", unseen.clone()).contains("not finite"));
+    assert!(tool.error("ba", "jacobian", unseen).contains("not finite"));
     // A centroid to which no point is near has no direction: zero over zero.
     let far = json!({"points": [[0.0]], "centroids": [[0.0], [9.0]], "min_seconds": 0});
     assert!(tool.error("kmeans", "dir", far).contains("centroid 1"));
