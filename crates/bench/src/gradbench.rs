@@ -138,9 +138,11 @@ impl Row<'_> {
 
     fn json(&self) -> String {
         let [objective, gradient, rerecorded] = self.times.each_ref().map(|times| times.median);
+        let [objective_min, gradient_min, _] = self.times.each_ref().map(|times| times.minimum);
         format!(
             "{{\"eval\":\"{}\",\"input\":\"{}\",\"objective_us\":{objective:.3},\
-             \"gradient_us\":{gradient:.3},\"ratio\":{:.4},\"rerecorded_us\":{rerecorded:.3}}}",
+             \"gradient_us\":{gradient:.3},\"ratio\":{:.4},\"rerecorded_us\":{rerecorded:.3},\
+             \"objective_min_us\":{objective_min:.3},\"gradient_min_us\":{gradient_min:.3}}}",
             self.case.eval,
             self.case.input,
             self.ratio()
@@ -155,10 +157,12 @@ mod tests {
     #[test]
     fn a_line_of_json_has_the_keys_that_scripts_read() {
         let cases = suite();
-        let times = [[4.0], [6.0], [8.0]].map(|samples| Times::new(&samples));
+        let times =
+            [[4.0, 3.0, 9.0], [6.0, 5.0, 7.0], [8.0; 3]].map(|samples| Times::new(&samples));
         let row = Row { case: &cases[0], times };
         let expected = "{\"eval\":\"llsq\",\"input\":\"n16_m128\",\"objective_us\":4.000,\
-                        \"gradient_us\":6.000,\"ratio\":1.5000,\"rerecorded_us\":8.000}";
+                        \"gradient_us\":6.000,\"ratio\":1.5000,\"rerecorded_us\":8.000,\
+                        \"objective_min_us\":3.000,\"gradient_min_us\":5.000}";
         assert_eq!(row.json(), expected);
     }
 }
