@@ -64,12 +64,6 @@ pub use inner::Label;
 pub use kernel_rule::{KernelCall, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 pub use ops::{
-    Attention, Conv2d, CrossEntropy, Indices, IntoPair, Pad, Pool2d, Reduction, Triangle, concat,
-    einsum, multi_head_attention, scaled_dot_product_attention, stack, try_concat, try_einsum,
-    try_multi_head_attention, try_scaled_dot_product_attention, where_,
-    Attention, Conv1d, Conv2d, Conv3d, Indices, Interpolation, IntoPair, IntoTriple, Pad, Pool2d,
-    Triangle, concat, einsum, multi_head_attention, scaled_dot_product_attention, stack,
-    try_concat, try_einsum, try_multi_head_attention, try_scaled_dot_product_attention, where_,
     Attention, Conv1d, Conv2d, Conv3d, CrossEntropy, Indices, Interpolation, IntoPair, IntoTriple,
     Pad, Pool2d, Reduction, Triangle, concat, einsum, multi_head_attention,
     scaled_dot_product_attention, stack, try_concat, try_einsum, try_multi_head_attention,
