@@ -234,3 +234,25 @@ fn high_orders() {
         assert!((found - expected).abs() < 1e-11 * pi.powi(4), "at {at}: {found} and {expected}");
     }
 }
+
+/// The slopes of `ln_beta` are differences of digammas that are almost equal when the arguments are far apart.
+#[test]
+fn slopes_of_ln_beta() {
+    // digamma(x) - digamma(x + y) and digamma(y) - digamma(x + y), to 17 digits.
+    for (x, y, slopes) in SLOPES {
+        let found = grad(|[x, y]: [Var; 2]| x.ln_beta(y), [x, y]).unwrap();
+        for (found, slope) in found.iter().zip(slopes) {
+            let error = ((found - slope) / slope).abs();
+            assert!(error < 1e-14, "at {x}, {y}: {found:e} and {slope:e}");
+        }
+    }
+}
+
+const SLOPES: [(f64, f64, [f64; 2]); 6] = [
+    (0.5, 2.0, [-2.6666666666666667, -0.28037230554677605]),
+    (10000000000.0, 1.0, [-1.0e-10, -23.60306659489199]),
+    (300000.0, 0.25, [-8.333343750005787e-7, -16.838990453681386]),
+    (20.0, 1e-07, [-5.1270822803796998e-9, -10000003.547739498]),
+    (1e-05, 0.001, [-99009.902633808085, -9.9010065242219795]),
+    (50.0, 80.0, [-0.96169369224424344, -0.48791975162815198]),
+];

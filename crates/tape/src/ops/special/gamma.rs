@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::polygamma::Digamma;
+use super::polygamma::{Digamma, DigammaRise};
 use super::{polynomial, sin_cos_pi};
 use crate::{Binary, Elementary, Unary};
 
@@ -175,10 +175,10 @@ impl Binary for LnBeta {
         T::select_gt(small, T::lit(0.0), value, at_edge)
     }
     fn partial_a<T: Elementary>(&self, a: T, b: T, _: T) -> T {
-        a.apply(Digamma) - (a + b).apply(Digamma)
+        -a.apply2(b, DigammaRise)
     }
     fn partial_b<T: Elementary>(&self, a: T, b: T, _: T) -> T {
-        b.apply(Digamma) - (a + b).apply(Digamma)
+        -b.apply2(a, DigammaRise)
     }
 }
 
@@ -203,9 +203,9 @@ impl Binary for Beta {
         T::select_gt(T::lit(LARGE), fits, direct, by_logarithm)
     }
     fn partial_a<T: Elementary>(&self, a: T, b: T, y: T) -> T {
-        y * (a.apply(Digamma) - (a + b).apply(Digamma))
+        -(y * a.apply2(b, DigammaRise))
     }
     fn partial_b<T: Elementary>(&self, a: T, b: T, y: T) -> T {
-        y * (b.apply(Digamma) - (a + b).apply(Digamma))
+        -(y * b.apply2(a, DigammaRise))
     }
 }

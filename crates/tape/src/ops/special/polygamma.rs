@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use super::{polynomial, sin_cos_pi};
-use crate::{Elementary, Unary};
+use crate::{Binary, Elementary, Unary};
 
 /// The Bernoulli numbers `B2`, `B4`, ...
 const BERNOULLI: [f64; 10] = [
@@ -53,6 +53,48 @@ impl Unary for Digamma {
     }
     fn partial<T: Elementary>(&self, x: T, _: T) -> T {
         x.apply(Polygamma { n: 1 })
+    }
+}
+
+/// `digamma(a + b) - digamma(a)` for arguments that are not negative, without the difference of equals: it is
+///
+/// `sum over k < 12 of b / ((a + k) (a + b + k))`
+///
+/// and the same for `z = a + 12` in place of `a`, by the series of both digammas term by term.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DigammaRise;
+
+impl Binary for DigammaRise {
+    const NAME: &'static str = "digamma_rise";
+    fn value<T: Elementary>(&self, a: T, b: T) -> T {
+        const STEPS: u32 = 12;
+        let end = a + b;
+        let mut sum = b / a / end;
+        for k in 1..STEPS {
+            let k = T::lit(f64::from(k));
+            sum += b / (a + k) / (end + k);
+        }
+        let steps = T::lit(f64::from(STEPS));
+        let (z, w) = (a + steps, end + steps);
+        // With u = 1 / z^2 and v = 1 / w^2, the powers u^k - v^k have the factor u - v.
+        let (u, v) = (T::lit(1.0) / (z * z), T::lit(1.0) / (w * w));
+        let (mut quotient, mut power) = (T::lit(1.0), T::lit(1.0));
+        let mut series = T::lit(0.0);
+        for (k, bernoulli) in BERNOULLI[..8].iter().enumerate() {
+            series += T::lit(bernoulli / (2.0 * (k + 1) as f64)) * quotient;
+            power = power * v;
+            quotient = quotient * u + power;
+        }
+        let factor = b / z / w * (T::lit(1.0) / z + T::lit(1.0) / w);
+        let rise = sum + (b / z).ln_1p() + T::lit(0.5) * (b / z / w) + factor * series;
+        let (zero, nan) = (T::lit(0.0), T::lit(f64::NAN));
+        T::select_gt(zero, a, nan, T::select_gt(zero, b, nan, rise))
+    }
+    fn partial_a<T: Elementary>(&self, a: T, b: T, _: T) -> T {
+        (a + b).apply(Polygamma { n: 1 }) - a.apply(Polygamma { n: 1 })
+    }
+    fn partial_b<T: Elementary>(&self, a: T, b: T, _: T) -> T {
+        (a + b).apply(Polygamma { n: 1 })
     }
 }
 
