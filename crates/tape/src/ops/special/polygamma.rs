@@ -82,7 +82,7 @@ impl Binary for DigammaRise {
         let mut series = T::lit(0.0);
         for (k, bernoulli) in BERNOULLI[..8].iter().enumerate() {
             series += T::lit(bernoulli / (2.0 * (k + 1) as f64)) * quotient;
-            power = power * v;
+            power *= v;
             quotient = quotient * u + power;
         }
         let factor = b / z / w * (T::lit(1.0) / z + T::lit(1.0) / w);
