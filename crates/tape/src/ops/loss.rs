@@ -14,7 +14,9 @@ mod distance;
 mod distribution;
 mod pointwise;
 
-use crate::{Error, Real, TensorVar};
+use smallvec::SmallVec;
+
+use crate::{Error, Real, Shape, TensorVar};
 
 pub use classes::CrossEntropy;
 
@@ -44,10 +46,10 @@ impl Reduction {
 /// An error unless all shapes are equal.
 #[track_caller]
 fn equal_shapes<E: Real>(name: &'static str, operands: &[TensorVar<E>]) -> Result<(), Error> {
-    let shapes: Vec<_> = operands.iter().map(|x| x.shape()).collect();
+    let shapes: SmallVec<[Shape; 3]> = operands.iter().map(|x| x.shape()).collect();
     if shapes.iter().all(|shape| *shape == shapes[0]) {
         return Ok(());
     }
-    let shapes: Vec<_> = shapes.iter().collect();
+    let shapes: Vec<&Shape> = shapes.iter().collect();
     Err(Error::shape(name, &shapes, "they differ".to_owned()))
 }
