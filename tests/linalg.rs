@@ -36,8 +36,8 @@ fn regular(shape: impl Into<Shape>) -> Tensor {
 
 #[test]
 fn what_the_references_do_not_reach() {
-    // Larger than one block of the decompositions.
-    let n = 70;
+    // Larger than the blocks of the decompositions, and than where they divide and conquer.
+    let n = 150;
     let a = regular([n, n]);
     let tape = Tape::new();
     let x = tape.tensor(&a);
@@ -67,7 +67,7 @@ fn what_the_references_do_not_reach() {
     near(c.matmul(c.t()), definite, 1e-13);
     near(c.cholesky_solve(definite), eye, 1e-9);
     near(definite.logdet(), x.slogdet().1 * 2.0, 1e-12);
-    let y = x * 0.1;
+    let y = x * 0.02;
     near(y.matrix_exp().matmul((-y).matrix_exp()), eye, 1e-9);
     near(x.matrix_power(0), eye, 0.0);
     near(x.diagonal(0, 0, 1).sum(), x.trace(), 1e-15);
@@ -257,7 +257,7 @@ fn messages_name_the_operation_and_the_line() {
             ignore(einsum("i->i", &[wide]));
         }),
         ("\"ij->k\": the result has `k`, which no operand has", &|| {
-            ignore(einsum("ij->k", &[wide]))
+            ignore(einsum("ij->k", &[wide]));
         }),
         ("\"ij->ii\": the result has `i` twice", &|| ignore(einsum("ij->ii", &[wide]))),
         ("\"i1->i\": `1` in `i1` is no letter", &|| ignore(einsum("i1->i", &[wide]))),

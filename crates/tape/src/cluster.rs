@@ -74,12 +74,24 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
 
 /// Computes the values of the tensor nodes that `list` pushes, those of one shape together.
 pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>)) {
+    compute(inner, list, None);
+}
+
+/// Computes the value of tensor node `t`, where so much work has piled up that others will ask for parts of it
+/// again: so what has several consumers below `t` is kept, and in a backward sweep all that was recorded before
+/// the sweep, because the sweep comes by there.
+pub(crate) fn relieve<E: Real>(inner: &Inner<E>, t: u32) {
+    let before = inner.start_of_tail().unwrap_or(0);
+    compute(inner, |targets| targets.push(t), Some(before));
+}
+
+fn compute<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>), keep: Option<u32>) {
     // Taken out, so that nothing of the tape is borrowed while a program runs on several threads.
     let mut boxed = inner.scratch.take().unwrap_or_default();
     let scratch = &mut *boxed;
     scratch.targets.clear();
     list(&mut scratch.targets);
-    scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets);
+    scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
     while let Some(first) = scratch.schedule.next() {
         if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {
             let value = Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1);

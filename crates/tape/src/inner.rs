@@ -266,10 +266,15 @@ impl<E: Real> Inner<E> {
         }
     }
 
+    /// The first tensor node of the part that will be cut off at the end of a sweep, if one is under way.
+    pub(crate) fn start_of_tail(&self) -> Option<u32> {
+        let marks = self.marks.borrow();
+        marks.last().filter(|_| marks.len() > 1).map(|mark| mark.nodes as u32)
+    }
+
     /// Whether a tensor node is in the part that will be cut off at the end of a sweep.
     pub(crate) fn is_in_tail(&self, t: u32) -> bool {
-        let marks = self.marks.borrow();
-        marks.len() > 1 && marks.last().is_some_and(|mark| mark.nodes <= t as usize)
+        self.start_of_tail().is_some_and(|start| start <= t)
     }
 
     /// Appends a tensor node; the operands must have been checked.

@@ -267,7 +267,7 @@ impl<E: Real> TensorVar<E> {
             let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
             let most = *recorded.max_by_key(pending).expect("something is pending");
             drop(lane);
-            most.value();
+            cluster::relieve(inner, most.index);
         }
     }
 

@@ -67,8 +67,14 @@ pub(super) fn joins<E: Real>(lane: &TensorLane<E>, consumer: u32, operand: u32) 
 }
 
 impl Schedule {
-    /// Finds all that the targets need.
-    pub(super) fn find<E: Real>(&mut self, lane: &TensorLane<E>, targets: &[u32]) {
+    /// Finds all that the targets need. If work is to be kept, what several of the nodes that are found need is
+    /// to be computed as such as well, and so is every node below the number in `keep`.
+    pub(super) fn find<E: Real>(
+        &mut self,
+        lane: &TensorLane<E>,
+        targets: &[u32],
+        keep: Option<u32>,
+    ) {
         if self.visit == u32::MAX {
             self.marks.clear();
             self.visit = 0;
@@ -89,7 +95,8 @@ impl Schedule {
         while let Some(t) = self.stack.pop() {
             self.pending.push(t);
             for operand in pending_operands(lane, t) {
-                self.visit(operand);
+                let again = !self.visit(operand);
+                self.marks[operand as usize].root |= keep.is_some_and(|below| again || operand < below);
             }
         }
         // A number is smaller than those of all that depend on it.
@@ -117,12 +124,15 @@ impl Schedule {
         self.roots.sort_by_key(|root| root.stage);
     }
 
-    fn visit(&mut self, t: u32) {
+    /// Whether it is the first visit of this walk.
+    fn visit(&mut self, t: u32) -> bool {
         let mark = &mut self.marks[t as usize];
-        if mark.visit != self.visit {
+        let first = mark.visit != self.visit;
+        if first {
             *mark = Mark { visit: self.visit, stage: 0, root: false };
             self.stack.push(t);
         }
+        first
     }
 
     /// The first value that is not computed yet.
