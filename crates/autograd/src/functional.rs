@@ -280,7 +280,7 @@ pub fn jacobian<X: Input, O: Output<X::Elem>>(
 
 /// The elements of the result, and the Jacobian.
 #[track_caller]
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, clippy::type_complexity)]
 pub(crate) fn jacobian_and_values<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: X,

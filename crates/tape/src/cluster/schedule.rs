@@ -96,7 +96,8 @@ impl Schedule {
             self.pending.push(t);
             for operand in pending_operands(lane, t) {
                 let again = !self.visit(operand);
-                self.marks[operand as usize].root |= keep.is_some_and(|below| again || operand < below);
+                self.marks[operand as usize].root |=
+                    keep.is_some_and(|below| again || operand < below);
             }
         }
         // A number is smaller than those of all that depend on it.

@@ -162,8 +162,9 @@ fn stretch(steps: &[Step]) -> Loop {
     let mut stride = [0; MAX_OPERANDS];
     let mut len = 1;
     if let Some(second) = steps.get(1) {
-        for k in 0..arity {
-            stride[k] = usize::from(second.operands[k] == head.operands[k] + 1);
+        let neighbours = second.operands.iter().zip(&head.operands);
+        for (stride, (&second, &first)) in stride.iter_mut().zip(neighbours).take(arity) {
+            *stride = usize::from(second == first + 1);
         }
         let follows = |i: usize, step: &Step| {
             step.action == head.action
