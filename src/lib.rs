@@ -18,10 +18,10 @@ pub mod prelude {
     };
     pub use tape::{
         Attention, Backward, Binary, Conv2d, Cotangents, CrossEntropy, Elementary, Indices,
-        KernelCall, Misfit, Op, Outputs, Pool2d, Program, ProgramError, Real, Reduction, Shape,
-        Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, VjpKernel, Workspace, apply_op,
-        concat, multi_head_attention, scaled_dot_product_attention, smallvec, stack, where_,
-        with_threads,
+        KernelCall, Misfit, Op, Outputs, Pool2d, Program, ProgramError, Real, Reduction,
+        Rerecording, Shape, Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, VjpKernel,
+        Workspace, apply_op, concat, multi_head_attention, scaled_dot_product_attention, smallvec,
+        stack, where_, with_threads,
     };
 }
 
@@ -29,3 +29,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/adding_an_op.md")]
 struct AddingAnOp;
+
+/// And those of the page on programs.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/programs.md")]
+struct Programs;

@@ -21,6 +21,7 @@
 //!   `primitive` has the built-in rules.
 //! - [`Op`]: operations with structure; `ops` has the built-in ones, a family a file.
 //! - `scalar` and `tensor_var`: the handles; `inner`: the arena behind them.
+//! - [`Program`]: a recorded function of numbers as a list that is run many times.
 //! - [`Tensor`], [`Shape`]: plain arrays, without a tape.
 
 #[cfg(feature = "cases")]
@@ -71,7 +72,7 @@ pub use ops::{
 };
 #[doc(hidden)]
 pub use program::Dependency;
-pub use program::{Program, ProgramError, ProgramOutputs, ProgramStats, Workspace};
+pub use program::{Program, ProgramError, ProgramOutputs, ProgramStats, Rerecording, Workspace};
 pub use real::Real;
 pub use rule::{Binary, Ternary, Unary};
 pub use scalar::Var;

@@ -19,6 +19,7 @@ mod outputs;
 mod passes;
 mod point;
 pub(crate) mod record;
+mod rerecording;
 mod show;
 #[cfg(feature = "serde")]
 mod store;
@@ -40,6 +41,7 @@ pub use body::Dependency;
 pub use error::ProgramError;
 pub use outputs::ProgramOutputs;
 pub use point::Workspace;
+pub use rerecording::Rerecording;
 pub use show::ProgramStats;
 
 /// A function of numbers as a straight line of instructions: recorded once, run many times.
