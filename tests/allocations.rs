@@ -237,3 +237,19 @@ fn data_that_comes_and_goes_does_not_pile_up() {
     }
     assert!(BYTES.get() - before < 50_000, "{} bytes more than before", BYTES.get() - before);
 }
+
+#[test]
+fn a_program_at_one_point() -> Result<(), ProgramError> {
+    // As steps, as loops, and with a branch that is checked.
+    let small = Program::record(2, |x: &[Var]| if x[0] > 0.5 { x[0] * x[1].sin() } else { x[1] })?;
+    let large = Program::record(200, |x: &[Var]| x.iter().map(|&x| x.exp() * x).sum::<Var>())?;
+    for program in [small.value_and_gradient()?, large.value_and_gradient()?] {
+        let (mut workspace, mut results) = (Workspace::default(), vec![0.0; program.outputs()]);
+        let x = vec![0.7; program.inputs()];
+        let counts = allocations_after_warm_up(|| {
+            program.eval_into(&x, &mut results, &mut workspace).unwrap();
+        });
+        assert_eq!(counts, [0; 10], "{} inputs", program.inputs());
+    }
+    Ok(())
+}

@@ -54,6 +54,40 @@ fn passes_leave_the_bits_alone() -> Result<(), ProgramError> {
 }
 
 #[test]
+fn loops_over_neighbours_end_where_the_kind_changes() -> Result<(), ProgramError> {
+    // Stretches that could be taken for one: they differ in an exponent, a constant, or a side.
+    fn f<T: Elementary>(x: &[T]) -> Vec<T> {
+        let part = |k: usize, f: fn(T, T) -> T| {
+            (20 * k..20 * k + 20)
+                .map(move |i| (i, f))
+                .map(|(i, f)| f(x[i], x[i + 1]))
+                .collect::<Vec<T>>()
+        };
+        [
+            part(0, |x, _| x.powi(3)),
+            part(1, |x, _| x.powi(5)),
+            part(2, |x, _| x * T::lit(3.0)),
+            part(3, |x, _| x * T::lit(5.0)),
+            part(4, |x, y| x - y),
+            part(5, |x, y| y - x),
+            part(6, |x, y| T::select_gt(x, y, x, y)),
+            part(7, |x, y| T::select_gt(x, y, y, x)),
+            part(8, |x, y| x.mul_add(y, x)),
+            part(9, |x, y| x.hypot(y)),
+        ]
+        .concat()
+    }
+    let x: Vec<f64> = (0..201).map(|i| (0.37 * f64::from(i)).cos()).collect();
+    let program = Program::record(201, |x: &[Var]| f(x))?;
+    assert_eq!(program.eval(&x)?, f(&x));
+    // In single precision too.
+    let single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+    let program = Program::<f32>::record(201, |x: &[Var<f32>]| f(x))?;
+    assert_eq!(program.eval(&single)?, f(&single));
+    Ok(())
+}
+
+#[test]
 fn passes_shorten() -> Result<(), ProgramError> {
     let p = Program::record(2, |x: &[Var]| {
         let (a, b) = (x[0], x[1]);
