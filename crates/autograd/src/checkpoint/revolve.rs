@@ -98,7 +98,7 @@ pub fn loop_gradient<E: Real>(
         let variables: Vec<Var<E>> = x.iter().chain(&p).copied().collect();
         let mut flat = vec![E::ZERO; variables.len()];
         if !pairing.is_constant() {
-            let gradients = pairing.grad(&variables)?;
+            let gradients = pairing.backward()?;
             flat.iter_mut().zip(&variables).for_each(|(g, &v)| *g = gradients.wrt(v));
         }
         adjoint.copy_from_slice(&flat[..x.len()]);
