@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use wengert::autograd::functional::{hessian, jacobian};
-use wengert::autograd::sparse::{
-    Colouring, SparseHessian, SparseJacobian, SparseMatrix, SparsityPattern,
-};
+use wengert::autograd::sparse::{Colouring, SparseDerivative, SparseMatrix, SparsityPattern};
 use wengert::prelude::*;
 
 fn rosenbrock(x: &[Var]) -> Var {
@@ -20,7 +18,7 @@ fn point(n: usize) -> Vec<f64> {
 fn a_chain_has_three_diagonals_and_three_colours() -> Result<(), ProgramError> {
     for n in [2, 3, 10, 1000] {
         let program = Program::record(n, rosenbrock)?;
-        let h = SparseHessian::new(&program)?;
+        let h = SparseDerivative::hessian(&program)?;
         assert_eq!(h.pattern().entries(), 3 * n - 2);
         assert!(h.colours() <= 3, "{}", h.colours());
         let x = point(n);
@@ -44,7 +42,7 @@ fn an_arrow_has_two_colours() -> Result<(), ProgramError> {
     // Every variable meets the first one: by columns that takes as many colours as there are variables.
     let arrow = |x: &[Var]| x[1..].iter().map(|&y| (x[0] * y).sin()).sum::<Var>();
     let program = Program::record(50, arrow)?;
-    let h = SparseHessian::new(&program)?;
+    let h = SparseDerivative::hessian(&program)?;
     assert_eq!((h.colours(), Colouring::columns(h.pattern()).colours()), (2, 50));
     let expected = hessian(|x: Vec<Var>| arrow(&x), point(50)).unwrap();
     approx::assert_relative_eq!(h.eval(&point(50))?.to_dense(), expected, epsilon = 1e-12);
@@ -60,7 +58,7 @@ fn jacobians_take_the_side_with_fewer_colours() -> Result<(), ProgramError> {
         y
     };
     let program = Program::record(40, f)?;
-    let j = SparseJacobian::new(&program)?;
+    let j = SparseDerivative::jacobian(&program)?;
     assert_eq!((j.colours(), j.pattern().entries()), (2, 80));
     let expected = jacobian(|x: Vec<Var>| f(&x), point(40)).unwrap();
     approx::assert_relative_eq!(j.eval(&point(40))?.to_dense(), expected, epsilon = 1e-13);
@@ -68,7 +66,7 @@ fn jacobians_take_the_side_with_fewer_colours() -> Result<(), ProgramError> {
     let columns = Colouring::columns(j.pattern());
     let other =
         Program::record(40, |x: &[Var]| f(x).into_iter().map(|y| y * 2.0).collect::<Vec<_>>())?;
-    let twice = SparseJacobian::by_columns(&other, j.pattern().clone(), &columns)?;
+    let twice = SparseDerivative::jacobian_by_columns(&other, j.pattern().clone(), &columns)?;
     approx::assert_relative_eq!(
         twice.eval(&point(40))?.to_dense(),
         expected.map(|e| 2.0 * e),
@@ -122,7 +120,7 @@ fn a_colouring_that_does_not_separate() {
     let narrow = SparsityPattern::from_rows(2, [vec![0], vec![1]]);
     let program = Program::record(2, |x: &[Var]| [x[0] * x[1], x[0]]).unwrap();
     let pattern = SparsityPattern::jacobian(&program);
-    let _ = SparseJacobian::by_columns(&program, pattern, &Colouring::columns(&narrow));
+    let _ = SparseDerivative::jacobian_by_columns(&program, pattern, &Colouring::columns(&narrow));
 }
 
 #[test]
@@ -131,7 +129,7 @@ fn a_colouring_that_is_no_star_colouring() {
     let narrow = SparsityPattern::from_rows(4, (0..4).map(|i| vec![i]));
     let program = Program::record(4, rosenbrock).unwrap();
     let pattern = SparsityPattern::jacobian(&program.gradient().unwrap()).symmetric();
-    let _ = SparseHessian::with(&program, pattern, &Colouring::star(&narrow));
+    let _ = SparseDerivative::hessian_with(&program, pattern, &Colouring::star(&narrow));
 }
 
 /// Sums of products of few variables each, chosen at random.
@@ -157,19 +155,19 @@ proptest! {
         let each = |x: &[Var]| terms.iter().map(|t| term(x, t)).collect::<Vec<Var>>();
         let x = point(n);
         let program = Program::record(n, each).unwrap();
-        let made = SparseJacobian::new(&program).unwrap();
+        let made = SparseDerivative::jacobian(&program).unwrap();
         let expected = jacobian(|x: Vec<Var>| each(&x), x.clone()).unwrap();
         approx::assert_relative_eq!(made.eval(&x).unwrap().to_dense(), expected, epsilon = 1e-12);
         // By either side.
         let pattern = SparsityPattern::jacobian(&program);
-        let rows = SparseJacobian::by_rows(&program, pattern.clone(), &Colouring::rows(&pattern));
+        let rows = SparseDerivative::jacobian_by_rows(&program, pattern.clone(), &Colouring::rows(&pattern));
         approx::assert_relative_eq!(rows.unwrap().eval(&x).unwrap().to_dense(), expected, epsilon = 1e-12);
         let columns = Colouring::columns(&pattern);
-        let columns = SparseJacobian::by_columns(&program, pattern, &columns);
+        let columns = SparseDerivative::jacobian_by_columns(&program, pattern, &columns);
         approx::assert_relative_eq!(columns.unwrap().eval(&x).unwrap().to_dense(), expected, epsilon = 1e-12);
         let sum = |x: &[Var]| each(x).into_iter().sum::<Var>();
         let program = Program::record(n, sum).unwrap();
-        let made = SparseHessian::new(&program).unwrap();
+        let made = SparseDerivative::hessian(&program).unwrap();
         let expected = hessian(|x: Vec<Var>| sum(&x), x.clone()).unwrap();
         approx::assert_relative_eq!(made.eval(&x).unwrap().to_dense(), expected, epsilon = 1e-11);
     }

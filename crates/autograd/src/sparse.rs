@@ -7,13 +7,13 @@
 //! (Gebremedhin, Manne, Pothen, *What color is your Jacobian?*, 2005).
 //!
 //! ```
-//! use autograd::sparse::SparseHessian;
+//! use autograd::sparse::SparseDerivative;
 //! use tape::{Program, Var};
 //!
 //! let chained = Program::record(4, |x: &[Var]| {
 //!     x.windows(2).map(|x| 100.0 * (x[1] - x[0] * x[0]).powi(2) + (1.0 - x[0]).powi(2)).sum::<Var>()
 //! })?;
-//! let hessian = SparseHessian::new(&chained)?;
+//! let hessian = SparseDerivative::hessian(&chained)?;
 //! assert_eq!(hessian.pattern().entries(), 10); // Three diagonals.
 //! assert_eq!(hessian.colours(), 3);
 //! let h = hessian.eval(&[1.0; 4])?;
@@ -38,74 +38,63 @@ pub use colouring::Colouring;
 pub use matrix::SparseMatrix;
 pub use pattern::SparsityPattern;
 
-/// The Jacobian of a program, as a program of the entries that can be other than zero.
+/// A sparse Jacobian or Hessian of a program, as a program of the entries that can be other than zero.
 #[derive(Clone, Debug)]
-pub struct SparseJacobian<E: Real = f64> {
+pub struct SparseDerivative<E: Real = f64> {
     pattern: SparsityPattern,
     colours: usize,
     program: Program<E>,
 }
 
-impl<E: Real> SparseJacobian<E> {
-    /// By columns (forward mode) or by rows (reverse mode), whichever needs fewer colours.
+impl<E: Real> SparseDerivative<E> {
+    /// The Jacobian, by columns (forward mode) or by rows (reverse mode), whichever needs fewer colours.
     ///
     /// # Errors
     /// None for a program that was recorded; see [`Program::extended`].
     #[track_caller]
-    pub fn new(program: &Program<E>) -> Result<Self, ProgramError> {
+    pub fn jacobian(program: &Program<E>) -> Result<Self, ProgramError> {
         let pattern = SparsityPattern::jacobian(program);
         let (columns, rows) = (Colouring::columns(&pattern), Colouring::rows(&pattern));
         match columns.colours() <= rows.colours() {
-            true => Self::by_columns(program, pattern, &columns),
-            false => Self::by_rows(program, pattern, &rows),
+            true => Self::jacobian_by_columns(program, pattern, &columns),
+            false => Self::jacobian_by_rows(program, pattern, &rows),
         }
     }
 
-    /// By forward passes, one for each colour of the columns.
+    /// The Jacobian by forward passes, one for each colour of the columns.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`jacobian`](Self::jacobian).
     ///
     /// # Panics
     /// If pattern or colouring do not fit the program: in size, or because two columns of one colour share a
     /// row.
     #[track_caller]
-    pub fn by_columns(
+    pub fn jacobian_by_columns(
         program: &Program<E>,
         pattern: SparsityPattern,
         colouring: &Colouring,
     ) -> Result<Self, ProgramError> {
-        pattern.assert_size("rows", pattern.rows(), program.outputs());
-        pattern.assert_size("columns", pattern.columns(), program.inputs());
         colouring.assert_separates_columns(&pattern);
-        let one = Var::constant(E::ONE);
-        let compressed = program.extended(0, |x, y, _| {
-            let pass = |colour| {
-                let of_colour = colouring.members(colour).map(|k| (x[k], one));
-                tangents(x, y, of_colour)
-            };
-            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
-            pattern.iter().map(|(i, j)| passes[colouring.colour(j)][i]).collect::<Vec<_>>()
-        })?;
-        Ok(SparseJacobian { pattern, colours: colouring.colours(), program: compressed })
+        let sources = pattern.iter().map(|(i, j)| (i, colouring.colour(j))).collect::<Vec<_>>();
+        Self::by_forward_passes(program, pattern, colouring, &sources)
     }
 
-    /// By reverse passes, one for each colour of the rows.
+    /// The Jacobian by reverse passes, one for each colour of the rows.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`jacobian`](Self::jacobian).
     ///
     /// # Panics
     /// If pattern or colouring do not fit the program: in size, or because two rows of one colour share a
     /// column.
     #[track_caller]
-    pub fn by_rows(
+    pub fn jacobian_by_rows(
         program: &Program<E>,
         pattern: SparsityPattern,
         colouring: &Colouring,
     ) -> Result<Self, ProgramError> {
-        pattern.assert_size("rows", pattern.rows(), program.outputs());
-        pattern.assert_size("columns", pattern.columns(), program.inputs());
+        assert_fits(&pattern, program);
         colouring.assert_separates_columns(&pattern.transposed());
         let compressed = program.extended(0, |x, y, _| {
             let pass = |colour| {
@@ -115,7 +104,59 @@ impl<E: Real> SparseJacobian<E> {
             let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
             pattern.iter().map(|(i, j)| passes[colouring.colour(i)][j]).collect::<Vec<_>>()
         })?;
-        Ok(SparseJacobian { pattern, colours: colouring.colours(), program: compressed })
+        Ok(SparseDerivative { pattern, colours: colouring.colours(), program: compressed })
+    }
+
+    /// The Hessian of a program with one output, by a star colouring. It is exactly symmetric.
+    ///
+    /// # Errors
+    /// [`ProgramError::Count`] if there is not exactly one output.
+    #[track_caller]
+    pub fn hessian(program: &Program<E>) -> Result<Self, ProgramError> {
+        let gradient = program.gradient()?;
+        let pattern = SparsityPattern::jacobian(&gradient).symmetric();
+        let colouring = Colouring::star(&pattern);
+        let sources = colouring.star_sources(&pattern);
+        Self::by_forward_passes(&gradient, pattern, &colouring, &sources)
+    }
+
+    /// The Hessian from a pattern and a star colouring that are known, such as those of an earlier program of
+    /// the same structure.
+    ///
+    /// # Errors
+    /// As [`hessian`](Self::hessian).
+    ///
+    /// # Panics
+    /// If pattern or colouring do not fit the program.
+    #[track_caller]
+    pub fn hessian_with(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+    ) -> Result<Self, ProgramError> {
+        let sources = colouring.star_sources(&pattern);
+        Self::by_forward_passes(&program.gradient()?, pattern, colouring, &sources)
+    }
+
+    /// One forward pass for each colour; `sources` says for each entry in which row of which pass it stands.
+    #[track_caller]
+    fn by_forward_passes(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Colouring,
+        sources: &[(usize, usize)],
+    ) -> Result<Self, ProgramError> {
+        assert_fits(&pattern, program);
+        let one = Var::constant(E::ONE);
+        let compressed = program.extended(0, |x, y, _| {
+            let pass = |colour| {
+                let of_colour = colouring.members(colour).map(|k| (x[k], one));
+                tangents(x, y, of_colour)
+            };
+            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
+            sources.iter().map(|&(row, colour)| passes[colour][row]).collect::<Vec<_>>()
+        })?;
+        Ok(SparseDerivative { pattern, colours: colouring.colours(), program: compressed })
     }
 
     /// Which entries can be other than zero.
@@ -133,7 +174,7 @@ impl<E: Real> SparseJacobian<E> {
         &self.program
     }
 
-    /// The Jacobian at a point.
+    /// The matrix at a point.
     ///
     /// # Errors
     /// As [`Program::eval`].
@@ -143,86 +184,8 @@ impl<E: Real> SparseJacobian<E> {
     }
 }
 
-/// The Hessian of a program with one output, as a program of the entries that can be other than zero.
-#[derive(Clone, Debug)]
-pub struct SparseHessian<E: Real = f64> {
-    pattern: SparsityPattern,
-    colours: usize,
-    program: Program<E>,
-}
-
-impl<E: Real> SparseHessian<E> {
-    /// By a star colouring.
-    ///
-    /// # Errors
-    /// [`ProgramError::Count`] if there is not exactly one output.
-    #[track_caller]
-    pub fn new(program: &Program<E>) -> Result<Self, ProgramError> {
-        let gradient = program.gradient()?;
-        let pattern = SparsityPattern::jacobian(&gradient).symmetric();
-        let colouring = Colouring::star(&pattern);
-        Self::of_gradient(&gradient, pattern, &colouring)
-    }
-
-    /// From a pattern and a colouring that are known, such as those of an earlier program of the same
-    /// structure.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    ///
-    /// # Panics
-    /// If pattern or colouring do not fit the program.
-    #[track_caller]
-    pub fn with(
-        program: &Program<E>,
-        pattern: SparsityPattern,
-        colouring: &Colouring,
-    ) -> Result<Self, ProgramError> {
-        Self::of_gradient(&program.gradient()?, pattern, colouring)
-    }
-
-    #[track_caller]
-    fn of_gradient(
-        gradient: &Program<E>,
-        pattern: SparsityPattern,
-        colouring: &Colouring,
-    ) -> Result<Self, ProgramError> {
-        pattern.assert_size("rows", pattern.rows(), gradient.outputs());
-        pattern.assert_size("columns", pattern.columns(), gradient.inputs());
-        let sources = colouring.star_sources(&pattern);
-        let one = Var::constant(E::ONE);
-        let compressed = gradient.extended(0, |x, y, _| {
-            let pass = |colour| {
-                let of_colour = colouring.members(colour).map(|k| (x[k], one));
-                tangents(x, y, of_colour)
-            };
-            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
-            sources.iter().map(|&(row, colour)| passes[colour][row]).collect::<Vec<_>>()
-        })?;
-        Ok(SparseHessian { pattern, colours: colouring.colours(), program: compressed })
-    }
-
-    /// Which entries can be other than zero; it is symmetric.
-    pub fn pattern(&self) -> &SparsityPattern {
-        &self.pattern
-    }
-
-    /// How many passes there are.
-    pub fn colours(&self) -> usize {
-        self.colours
-    }
-
-    /// The program of the entries, in the order of the pattern: row after row.
-    pub fn program(&self) -> &Program<E> {
-        &self.program
-    }
-
-    /// The Hessian at a point. It is exactly symmetric.
-    ///
-    /// # Errors
-    /// As [`Program::eval`].
-    #[track_caller]
-    pub fn eval(&self, x: &[E]) -> Result<SparseMatrix<E>, ProgramError> {
-        Ok(SparseMatrix::new(self.pattern.clone(), self.program.eval(x)?))
-    }
+#[track_caller]
+fn assert_fits<E: Real>(pattern: &SparsityPattern, program: &Program<E>) {
+    pattern.assert_size("rows", pattern.rows(), program.outputs());
+    pattern.assert_size("columns", pattern.columns(), program.inputs());
 }

@@ -1,6 +1,6 @@
 //! The workloads, each written as a user would write it, beside its floor.
 
-mod black_scholes;
+pub(crate) mod black_scholes;
 mod cnn;
 mod custom_loss;
 mod factorisation;

@@ -4,12 +4,13 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use wengert::autograd::checkpoint::{forward_steps, loop_gradient};
-use wengert::autograd::sparse::SparseHessian;
+use wengert::autograd::sparse::SparseDerivative;
 use wengert::prelude::*;
 
 use super::{Case, Row};
 use crate::formulas::point;
 use crate::timing::{Samples, interleaved};
+use crate::workloads::black_scholes::{OPTIONS, inputs};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -173,8 +174,6 @@ fn triangular(seconds: f64) -> Row {
     one_point(seconds, &point(100), &record(100, f), f)
 }
 
-const OPTIONS: usize = 10_000;
-
 /// The price of a call by Black and Scholes's formula.
 fn call<T: Elementary>([s, k, r, sigma, t]: [T; 5]) -> T {
     let half = T::lit(0.5);
@@ -185,14 +184,7 @@ fn call<T: Elementary>([s, k, r, sigma, t]: [T; 5]) -> T {
 }
 
 fn options() -> Vec<Vec<f64>> {
-    let of: [fn(f64) -> f64; 5] = [
-        |i| 100.0 + 10.0 * (0.37 * i).cos(),
-        |i| 100.0 + 10.0 * i.sin(),
-        |i| 0.05 + 0.01 * (0.37 * i + 1.0).cos(),
-        |i| 0.2 + 0.05 * (i + 1.0).sin(),
-        |i| 1.0 + 0.5 * (0.37 * i + 2.0).cos(),
-    ];
-    of.iter().map(|f| (0..OPTIONS).map(|i| f(i as f64)).collect()).collect()
+    inputs().chunks(OPTIONS).map(<[f64]>::to_vec).collect()
 }
 
 /// Prices and sensitivities of all options; a function to call again and again.
@@ -243,7 +235,7 @@ fn hessian(seconds: f64) -> Row {
     let program = record(N, chain);
     let gradient = program.gradient().expect("one value");
     let start = Instant::now();
-    let hessian = SparseHessian::new(&program).expect("one value");
+    let hessian = SparseDerivative::hessian(&program).expect("one value");
     let made = start.elapsed();
     let mut workspaces = [Workspace::default(), Workspace::default()];
     let [first, second] = &mut workspaces;

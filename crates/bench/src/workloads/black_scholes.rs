@@ -6,7 +6,8 @@ use super::gradient::{Expected, Scalars, of_plain};
 use crate::measure::Settings;
 use crate::report::Report;
 
-const OPTIONS: usize = 10_000;
+/// How many options there are.
+pub(crate) const OPTIONS: usize = 10_000;
 /// The sum of the prices, and of the absolute sensitivities to S, K, r, sigma, T.
 const EXPECTED: Expected<'_> = Expected {
     value: 113_954.775_521,
@@ -119,7 +120,8 @@ fn prices<T: Elementary>(x: &[T]) -> T {
     (1..OPTIONS).fold(price(0), |sum, i| sum + price(i))
 }
 
-fn inputs() -> Vec<f64> {
+/// The five inputs, one after the other, each for all options.
+pub(crate) fn inputs() -> Vec<f64> {
     let of: [fn(f64) -> f64; 5] = [
         |i| 100.0 + 10.0 * (0.37 * i).cos(),
         |i| 100.0 + 10.0 * i.sin(),
