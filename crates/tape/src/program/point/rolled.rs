@@ -23,22 +23,21 @@ const ROW: usize = 256;
 enum Part {
     /// Steps `from..to`.
     Steps { from: usize, to: usize },
-    /// A loop.
+    /// A loop over numbers that do not need each other.
     Loop(Loop),
+    /// The sum of many terms, each partial sum from the one before.
+    Sum { out: usize, term: usize, len: usize },
 }
 
-/// `memory[out + i] = primitive(memory[first_k + i * stride_k] ...)` for `i` in `0..len`, one after the other.
+/// `memory[out + i] = primitive(memory[first_k + i * stride_k] ...)` for `i` in `0..len`.
 #[derive(Clone, Copy, Debug)]
 struct Loop {
     primitive: Primitive,
-    exponent: i32,
     out: usize,
     len: usize,
     first: [usize; MAX_OPERANDS],
     /// 0 or 1.
     stride: [usize; MAX_OPERANDS],
-    /// Whether no operand is a result of the same loop, and the primitive has the same bits in a vector.
-    at_once: bool,
 }
 
 /// A program in parts. Every value has a place of its own.
@@ -74,16 +73,16 @@ impl Rolled {
         let (mut parts, mut looped, mut from) = (Vec::new(), 0, 0);
         while from < steps.len() {
             let stretch = stretch(&steps[from..]);
-            if stretch.len < SHORTEST {
-                match parts.last_mut() {
-                    Some(Part::Steps { to, .. }) if *to == from => *to += stretch.len,
-                    _ => parts.push(Part::Steps { from, to: from + stretch.len }),
+            let to = from + stretch.len;
+            match (stretch.as_part(), parts.last_mut()) {
+                (Some(part), _) => {
+                    looped += stretch.len;
+                    parts.push(part);
                 }
-            } else {
-                looped += stretch.len;
-                parts.push(Part::Loop(stretch));
+                (None, Some(Part::Steps { to: end, .. })) if *end == from => *end = to,
+                (None, _) => parts.push(Part::Steps { from, to }),
             }
-            from += stretch.len;
+            from = to;
         }
         (2 * looped >= steps.len() && looped >= 4 * SHORTEST).then_some(Rolled {
             parts,
@@ -152,13 +151,11 @@ fn sorted<E: Real>(body: &Body<E>) -> (Vec<u32>, Vec<u32>) {
     (order, places)
 }
 
-/// The longest loop that the steps begin with.
+/// The longest stretch of one kind over neighbours that the steps begin with.
 fn stretch(steps: &[Step]) -> Loop {
     let head = steps[0];
     let primitive = Primitive::ALL[head.action.0 as usize];
-    let is_powi = primitive == Primitive::Powi;
     let arity = primitive.arity();
-    let exponent = if is_powi { head.operands[1] as i32 } else { 0 };
     let mut stride = [0; MAX_OPERANDS];
     let mut len = 1;
     if let Some(second) = steps.get(1) {
@@ -168,20 +165,13 @@ fn stretch(steps: &[Step]) -> Loop {
         }
         let follows = |i: usize, step: &Step| {
             step.action == head.action
-                && (!is_powi || step.operands[1] == head.operands[1])
                 && (0..arity)
                     .all(|k| step.operands[k] as usize == head.operands[k] as usize + i * stride[k])
         };
         len = steps.iter().enumerate().take_while(|&(i, step)| follows(i, step)).count();
     }
-    let out = head.out as usize;
     let first = std::array::from_fn(|k| if k < arity { head.operands[k] as usize } else { 0 });
-    let before = |k: usize| first[k] + stride[k] * (len - 1) < out;
-    use Primitive::{Abs, Add, Div, Mul, Neg, Recip, SelectGt, Sqrt, Sub};
-    let same_bits =
-        matches!(primitive, Add | Sub | Mul | Div | Neg | Abs | Sqrt | Recip | SelectGt);
-    let at_once = same_bits && (0..arity).all(before);
-    Loop { primitive, exponent, out, len, first, stride, at_once }
+    Loop { primitive, out: head.out as usize, len, first, stride }
 }
 
 /// All parts as one task, so that the instructions of the processor are chosen once.
@@ -202,20 +192,34 @@ impl<E: Real, S: Fn(&[Step], &mut [E])> Task for Parts<'_, E, S> {
                 Part::Steps { from, to } => {
                     (self.steps)(&self.rolled.steps[from..to], self.memory);
                 }
-                Part::Loop(part) if part.at_once => part.at_once::<A, E>(self.memory, &mut rows),
-                Part::Loop(part) => part.in_turn(self.memory),
+                Part::Loop(part) => part.run::<A, E>(self.memory, &mut rows),
+                Part::Sum { out, term, len } => sum(self.memory, out, term, len),
             }
         }
     }
 }
 
 impl Loop {
+    /// The stretch as a part of its own, if it is long enough, has the same bits in vectors, and needs nothing
+    /// that it makes; or if it is a sum.
+    fn as_part(self) -> Option<Part> {
+        use Primitive::{Abs, Add, Div, Mul, Neg, Recip, SelectGt, Sqrt, Sub};
+        let Loop { primitive, out, len, first, stride } = self;
+        if len < SHORTEST {
+            return None;
+        }
+        let before = |k: usize| first[k] + stride[k] * (len - 1) < out;
+        let is_sum = primitive == Add && first[0] + 1 == out && stride[..2] == [1, 1] && before(1);
+        if is_sum {
+            return Some(Part::Sum { out, term: first[1], len });
+        }
+        let same_bits =
+            matches!(primitive, Add | Sub | Mul | Div | Neg | Abs | Sqrt | Recip | SelectGt);
+        (same_bits && (0..primitive.arity()).all(before)).then_some(Part::Loop(self))
+    }
+
     #[inline(always)]
-    fn at_once<A: Arithmetic, E: Real>(
-        self,
-        memory: &mut [E],
-        rows: &mut [[E; ROW]; MAX_OPERANDS],
-    ) {
+    fn run<A: Arithmetic, E: Real>(self, memory: &mut [E], rows: &mut [[E; ROW]; MAX_OPERANDS]) {
         let (below, rest) = memory.split_at_mut(self.out);
         let out = &mut rest[..self.len];
         let repeated = self.stride.contains(&0);
@@ -231,30 +235,18 @@ impl Loop {
                 0 => &rows[k][..out.len()],
                 _ => &below[self.first[k] + i * width..][..out.len()],
             });
-            self.primitive.run_at::<A, E>(self.exponent, operands, out);
+            self.primitive.run_at::<A, E>(0, operands, out);
         }
     }
+}
 
-    /// Number by number, because each may need the one before, or because the functions of vectors have other
-    /// bits.
-    #[inline(never)]
-    fn in_turn<E: Real>(self, memory: &mut [E]) {
-        let Loop { primitive, exponent, out, len, first, stride, .. } = self;
-        let [(sum, along), (term, over)] = [(first[0], stride[0]), (first[1], stride[1])];
-        if primitive == Primitive::Add && (sum + 1, along, over) == (out, 1, 1) && term + len <= out
-        {
-            // The sum of many terms, the commonest of these loops, without a way through memory.
-            let (below, rest) = memory.split_at_mut(out);
-            let mut total = below[sum];
-            for (partial, &term) in rest[..len].iter_mut().zip(&below[term..]) {
-                total += term;
-                *partial = total;
-            }
-            return;
-        }
-        for i in 0..len {
-            let at = |k: usize| memory[first[k] + i * stride[k]];
-            memory[out + i] = primitive.value(exponent, std::array::from_fn(at));
-        }
+/// The partial sums of `len` terms from `term` on, onto the number before `out`.
+#[inline(never)]
+fn sum<E: Real>(memory: &mut [E], out: usize, term: usize, len: usize) {
+    let (below, rest) = memory.split_at_mut(out);
+    let mut total = below[out - 1];
+    for (partial, &term) in rest[..len].iter_mut().zip(&below[term..]) {
+        total += term;
+        *partial = total;
     }
 }
