@@ -27,6 +27,9 @@ pub enum Error {
     /// The engine has refused to differentiate.
     #[error(transparent)]
     Engine(#[from] wengert::autograd::Error),
+    /// A program could not be recorded or run.
+    #[error(transparent)]
+    Program(#[from] wengert::tape::ProgramError),
 }
 
 impl Error {

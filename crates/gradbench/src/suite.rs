@@ -166,7 +166,8 @@ fn lstm(layers: usize, length: usize) -> Sides {
         state: numbers.uniform_matrix(2 * layers, WIDTH),
         sequence,
     };
-    Sides::new(input, lstm::Input::objective, lstm::Gradient::new)
+    let prepare = |input: &lstm::Input| lstm::Gradient::new(input).expect("numbers are recorded");
+    Sides::new(input, lstm::Input::objective, prepare)
 }
 
 /// The centroids are some of the points, so none is without a point.

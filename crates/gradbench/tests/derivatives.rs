@@ -156,7 +156,7 @@ fn lstm() {
             input.extra_params.data.copy_from_slice(&x[main..]);
             input.objective()
         };
-        let job = run(lstm::Gradient::new(&input));
+        let job = run(lstm::Gradient::new(&input).unwrap());
         assert_close(job.gradient(), &differences(&x, objective));
     }
 }

@@ -3,9 +3,6 @@
 
 mod sparse;
 
-use std::convert::identity;
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 use wengert::prelude::*;
 
@@ -13,6 +10,7 @@ use crate::error::expect_len;
 use crate::job::{Answer, Call};
 use crate::{Error, Job, Objective};
 
+use sparse::BOTH_ROWS;
 pub use sparse::Sparse;
 
 /// How many parameters a camera has: an axis times an angle (3), its centre (3), its focal length, its
@@ -21,6 +19,9 @@ pub const CAMERA: usize = 11;
 
 /// How many numbers an observation depends on: a camera, a point and a weight.
 pub const BLOCK: usize = CAMERA + 3 + 1;
+
+/// Which of them is the weight.
+const WEIGHT: usize = BLOCK - 1;
 
 /// The input as the protocol has it: one camera, point, weight and feature stand for all of them.
 #[derive(Clone, Debug, Deserialize)]
@@ -115,15 +116,14 @@ impl Input {
 
     /// Whether the camera of observation `i` has an angle that is not zero.
     fn is_turned(&self, i: usize) -> bool {
-        self.cameras[self.observations[i].0][..3].iter().map(|r| r * r).sum::<f64>() != 0.0
+        let [r0, r1, r2, ..] = self.cameras[self.observations[i].0];
+        square_of_angle([r0, r1, r2]) != 0.0
     }
 
     /// Both kinds of errors on plain numbers.
     pub fn objective(&self) -> Errors {
         let observed = self.features.iter().enumerate();
-        let reprojection = observed.map(|(i, &feature)| {
-            reprojection_error(self.block(i), feature, self.is_turned(i), identity)
-        });
+        let reprojection = observed.map(|(i, &feature)| reprojection_error(self.block(i), feature));
         Errors {
             reprojection: reprojection.collect(),
             weight: self.weights.iter().map(|&w| weight_error(w)).collect(),
@@ -157,66 +157,78 @@ pub fn weight_error<T: Elementary>(w: T) -> T {
     T::lit(1.0) - w * w
 }
 
-/// The error of one observation, or of many at once: the point is turned and projected by the camera, and
-/// the distance from the feature is weighted.
-///
-/// `block` has the camera, the point and the weight; `turned` is whether the angle of the camera is not
-/// zero, for all of them. Each value that the derivatives need goes through `keep`, which may compute
-/// it where it is recorded and not computed yet.
-pub fn reprojection_error<T: Elementary>(
-    block: [T; BLOCK],
-    feature: [T; 2],
-    turned: bool,
-    keep: impl Fn(T) -> T,
-) -> [T; 2] {
+/// The error of one observation: the point is turned and projected by the camera, and the distance from
+/// the feature is weighted. `block` has the camera, the point and the weight.
+pub fn reprojection_error<T: Elementary + PartialEq>(block: [T; BLOCK], feature: [T; 2]) -> [T; 2] {
     let [r0, r1, r2, c0, c1, c2, focal, u, v, k1, k2, x0, x1, x2, weight] = block;
-    let centred = [x0 - c0, x1 - c1, x2 - c2].map(&keep);
-    let [x, y, z] = rotate([r0, r1, r2], centred, turned, &keep);
-    let (x, y) = (keep(x / z), keep(y / z));
-    let square = keep(x * x + y * y);
-    let slope = keep(k1 + k2 * square);
-    let distortion = keep(T::lit(1.0) + slope * square);
-    let scale = keep(distortion * focal);
-    let projected = [x * scale + u, y * scale + v];
-    std::array::from_fn(|i| weight * keep(projected[i] - feature[i]))
+    let [x, y, z] = rotate([r0, r1, r2], [x0 - c0, x1 - c1, x2 - c2]);
+    let (x, y) = (x / z, y / z);
+    let square = x * x + y * y;
+    let distortion = T::lit(1.0) + (k1 + k2 * square) * square;
+    let scale = distortion * focal;
+    [weight * (x * scale + u - feature[0]), weight * (y * scale + v - feature[1])]
 }
 
 /// Rodrigues' rotation of `p` about the axis `r` by the angle `|r|`. Where the angle is zero it is its
 /// linear part `p + r x p`, because the root has no derivative there.
-fn rotate<T: Elementary>(r: [T; 3], p: [T; 3], turned: bool, keep: &impl Fn(T) -> T) -> [T; 3] {
-    if !turned {
+fn rotate<T: Elementary + PartialEq>(r: [T; 3], p: [T; 3]) -> [T; 3] {
+    let square = square_of_angle(r);
+    if square == T::lit(0.0) {
         let product = cross(r, p);
-        return std::array::from_fn(|i| keep(p[i] + product[i]));
+        return std::array::from_fn(|i| p[i] + product[i]);
     }
-    let angle = keep((r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).sqrt());
-    let (sine, cosine) = (keep(angle.sin()), keep(angle.cos()));
-    let inverse = keep(angle.recip());
-    let axis = r.map(|r| keep(r * inverse));
-    let product = cross(axis, p).map(keep);
-    let (dot, versine) = (axis[0] * p[0] + axis[1] * p[1] + axis[2] * p[2], T::lit(1.0) - cosine);
-    let along = keep(keep(dot) * keep(versine));
-    std::array::from_fn(|i| keep(p[i] * cosine + product[i] * sine + axis[i] * along))
+    let angle = square.sqrt();
+    let (sine, cosine, inverse) = (angle.sin(), angle.cos(), angle.recip());
+    let axis = r.map(|r| r * inverse);
+    let product = cross(axis, p);
+    let dot = axis[0] * p[0] + axis[1] * p[1] + axis[2] * p[2];
+    let along = dot * (T::lit(1.0) - cosine);
+    std::array::from_fn(|i| p[i] * cosine + product[i] * sine + axis[i] * along)
+}
+
+fn square_of_angle<T: Elementary>(r: [T; 3]) -> T {
+    r[0] * r[0] + r[1] * r[1] + r[2] * r[2]
 }
 
 fn cross<T: Elementary>(a: [T; 3], b: [T; 3]) -> [T; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
-/// How many observations are on the tape at once: what is recorded of them should stay in the cache. It is no
-/// power of two, for elements of all columns to have places of their own there.
-const CHUNK: usize = 1500;
+/// The numbers that are given for an observation: the block, and the feature behind it.
+const GIVEN: usize = BLOCK + 2;
+
+/// The partial derivatives for one observation: by the elements of its block those of both reprojection errors,
+/// and by the weight that of the weight's error.
+const PARTIALS: usize = BOTH_ROWS + 1;
+
+/// The program that makes the partial derivatives of one observation, whose camera is turned or not.
+fn partials(turned: bool) -> Result<Program, Error> {
+    let mut point = [1.0; GIVEN];
+    point[..3].fill(if turned { 1.0 } else { 0.0 });
+    let errors = Program::record_at(&point, |given| {
+        let block = std::array::from_fn(|k| given[k]);
+        let [x, y] = reprojection_error(block, [given[BLOCK], given[BLOCK + 1]]);
+        [x, y, weight_error(given[WEIGHT])]
+    })?;
+    let row = |k: usize| k * GIVEN..k * GIVEN + BLOCK;
+    let wanted: Vec<usize> = row(0).chain(row(1)).chain([2 * GIVEN + WEIGHT]).collect();
+    Ok(errors.jacobian()?.select(&wanted)?)
+}
+
+/// How many observations are computed at once: what is given and found for them should stay in the cache.
+const CHUNK: usize = 512;
 
 /// The job of finding the Jacobian.
 ///
-/// Observations do not depend on each other. So many are recorded as one, each of the 15 inputs a tensor
-/// with an element for each observation, and the gradient of the sum of their first errors has all their
-/// first rows: two backward passes give all 2 x 15 blocks.
+/// What an observation contributes is recorded once, with all its partial derivatives, and run for many
+/// observations at a time. There are two programs, because a camera that is not turned takes the other branch of
+/// the function; each program checks that the branch is its own.
 pub struct Jacobian {
-    tape: Tape,
     input: Input,
-    /// The inputs and the features of the observations on the tape.
-    columns: [Tensor; BLOCK],
-    features: [Tensor; 2],
+    /// For cameras that are not turned, and for those that are.
+    programs: [Program; 2],
+    given: [Vec<f64>; GIVEN],
+    partials: [Vec<f64>; PARTIALS],
     jacobian: Sparse,
 }
 
@@ -226,12 +238,12 @@ impl Jacobian {
     /// # Errors
     /// If there is not enough memory for it.
     pub fn new(input: &Input) -> Result<Self, Error> {
-        let Input { cameras, points, weights, .. } = input;
+        let Input { cameras, points, observations, .. } = input;
         Ok(Jacobian {
-            tape: Tape::new(),
-            columns: std::array::from_fn(|_| Tensor::zeros([0])),
-            features: std::array::from_fn(|_| Tensor::zeros([0])),
-            jacobian: Sparse::new(cameras.len(), points.len(), weights.len())?,
+            programs: [partials(false)?, partials(true)?],
+            given: std::array::from_fn(|_| vec![0.0; CHUNK]),
+            partials: std::array::from_fn(|_| vec![0.0; CHUNK]),
+            jacobian: Sparse::new(cameras.len(), points.len(), observations)?,
             input: input.clone(),
         })
     }
@@ -241,82 +253,36 @@ impl Jacobian {
         &self.jacobian
     }
 
-    /// Takes the inputs of some observations apart.
-    fn gather(&mut self, observations: Range<usize>) {
+    /// Fills in the elements of some observations, at most a chunk, whose cameras are all turned or all not.
+    fn differentiate(&mut self, turned: bool, observations: &[usize]) -> Result<(), Error> {
         let len = observations.len();
-        if self.columns[0].len() != len {
-            self.columns = std::array::from_fn(|_| Tensor::zeros([len]));
-            self.features = std::array::from_fn(|_| Tensor::zeros([len]));
+        let mut given = self.given.each_mut().map(|column| &mut column[..len]);
+        for (slot, &i) in observations.iter().enumerate() {
+            let [block @ .., u, v] = &mut given;
+            let columns = block.iter_mut().zip(self.input.block(i));
+            columns.for_each(|(column, value)| column[slot] = value);
+            [u[slot], v[slot]] = self.input.features[i];
         }
-        let mut columns = self.columns.each_mut().map(Tensor::as_mut_slice);
-        let mut features = self.features.each_mut().map(Tensor::as_mut_slice);
-        for (slot, i) in observations.enumerate() {
-            let (block, feature) = (self.input.block(i), &self.input.features[i]);
-            columns.iter_mut().zip(&block).for_each(|(column, &value)| column[slot] = value);
-            features.iter_mut().zip(feature).for_each(|(column, &value)| column[slot] = value);
-        }
-    }
-
-    /// Appends the blocks of the observations that were gathered.
-    fn differentiate(&mut self, observations: Range<usize>) -> Result<(), Error> {
-        let tape = &self.tape;
-        let columns = self.columns.each_ref().map(|column| tape.tensor(column));
-        let features = self.features.each_ref().map(|feature| tape.constant(feature));
-        let turned = self.input.is_turned(observations.start);
-        let errors = reprojection_error(columns, features, turned, computed);
-        let first = errors[0].sum().backward()?;
-        let second = errors[1].sum().backward()?;
-        let partials = [first, second].map(|g| columns.map(|column| g.wrt(column)));
-        let partials = partials.each_ref().map(|row| row.each_ref().map(Tensor::as_slice));
-        let mut block = [[0.0; BLOCK]; 2];
-        for (i, &(camera, point)) in self.input.observations[observations].iter().enumerate() {
-            for (row, partials) in block.iter_mut().zip(&partials) {
-                row.iter_mut().zip(partials).for_each(|(slot, partials)| *slot = partials[i]);
-            }
-            self.jacobian.push_observation(camera, point, &block);
+        let given = given.map(|column| &*column);
+        let mut partials = self.partials.each_mut().map(|column| &mut column[..len]);
+        self.programs[usize::from(turned)].eval_many_into(&given, &mut partials)?;
+        let [of_block @ .., of_weight] = partials;
+        let (blocks, weights) = self.jacobian.parts_mut();
+        for (slot, &i) in observations.iter().enumerate() {
+            let elements = blocks[i].iter_mut().zip(&of_block);
+            elements.for_each(|(element, column)| *element = column[slot]);
+            weights[i] = of_weight[slot];
         }
         Ok(())
     }
-
-    /// Appends the derivatives of the errors of all weights.
-    fn weights(&mut self) -> Result<(), Error> {
-        for weights in self.input.weights.chunks(CHUNK) {
-            self.tape.reset();
-            let weights = self.tape.tensor(weights);
-            let gradient = weight_error(weights).sum().backward()?.wrt(weights);
-            gradient.iter().for_each(|&partial| self.jacobian.push_weight(partial));
-        }
-        Ok(())
-    }
-
-    /// The next observations, at most a chunk, whose cameras are all turned or all not.
-    fn chunk_from(&self, first: usize) -> Range<usize> {
-        let turned = self.input.is_turned(first);
-        let end = self.input.weights.len().min(first + CHUNK);
-        let other = (first..end).find(|&i| self.input.is_turned(i) != turned);
-        first..other.unwrap_or(end)
-    }
-}
-
-/// Computes a recorded value now. A backward pass would compute it again wherever it is needed.
-fn computed(value: TensorVar) -> TensorVar {
-    value.value();
-    value
 }
 
 impl Job for Jacobian {
     fn run(&mut self) -> Result<(), Error> {
-        self.jacobian.clear();
-        let mut first = 0;
-        while first < self.input.weights.len() {
-            let chunk = self.chunk_from(first);
-            // The recording before holds the buffers that are filled here.
-            self.tape.reset();
-            self.gather(chunk.clone());
-            self.differentiate(chunk.clone())?;
-            first = chunk.end;
-        }
-        self.weights()
+        let all = 0..self.input.observations.len();
+        let (turned, others): (Vec<_>, Vec<_>) = all.partition(|&i| self.input.is_turned(i));
+        turned.chunks(CHUNK).try_for_each(|chunk| self.differentiate(true, chunk))?;
+        others.chunks(CHUNK).try_for_each(|chunk| self.differentiate(false, chunk))
     }
 
     fn output(&self) -> impl Serialize {

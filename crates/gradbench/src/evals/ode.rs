@@ -74,27 +74,38 @@ impl Stages {
     }
 }
 
-/// One step of the method of Runge and Kutta of length `h` from `y`, for numbers or tensors.
-fn step<T: Elementary>(h: f64, y: T, slope: impl Fn(T) -> T) -> T {
-    let (half, two) = (T::lit(0.5 * h), T::lit(2.0));
-    let k1 = slope(y);
-    let k2 = slope(y + half * k1);
-    let k3 = slope(y + half * k2);
-    let k4 = slope(y + T::lit(h) * k3);
-    y + T::lit(h / 6.0) * (k1 + two * k2 + two * k3 + k4)
+/// One step of the method of Runge and Kutta of length `h` from `y`.
+fn step<T: Elementary>(h: f64, x: &[T], y: &[T]) -> Vec<T> {
+    let between = |part: f64, slope: &[T]| -> Vec<T> {
+        y.iter().zip(slope).map(|(&y, &slope)| y + T::lit(part) * slope).collect()
+    };
+    let k1 = slope(x, y);
+    let k2 = slope(x, &between(0.5 * h, &k1));
+    let k3 = slope(x, &between(0.5 * h, &k2));
+    let k4 = slope(x, &between(h, &k3));
+    let mean = |i: usize| k1[i] + T::lit(2.0) * (k2[i] + k3[i]) + k4[i];
+    (0..y.len()).map(|i| y[i] + T::lit(h / 6.0) * mean(i)).collect()
+}
+
+/// The right side of the equations.
+fn slope<T: Elementary>(x: &[T], y: &[T]) -> Vec<T> {
+    let before = std::iter::once(T::lit(1.0)).chain(y.iter().copied());
+    x.iter().zip(before).map(|(&x, y)| x * y).collect()
 }
 
 /// The gradient of the last component.
 ///
-/// A recording of all steps would not stay in the cache. So the states between the steps are computed on
-/// plain numbers and kept, and then each step, the last one first, is recorded for itself and passed
-/// backward by the cotangent of its result.
+/// One step is recorded once, and the program of its cotangents is made. The states between the steps are
+/// computed on plain numbers and kept, and then the program is run for each of them, the last one first.
 pub struct Gradient {
-    tape: Tape,
     input: Input,
-    x: Tensor,
+    /// From `x`, `y` and the cotangent of the step's result to the cotangents of `x` and `y`.
+    backward: Program,
+    workspace: Workspace<f64>,
+    arguments: Vec<f64>,
+    cotangents: Vec<f64>,
     /// The states before each step.
-    states: Vec<Tensor>,
+    states: Vec<f64>,
     gradient: Vec<f64>,
 }
 
@@ -104,19 +115,26 @@ impl Gradient {
     /// # Errors
     /// If there is not enough memory to keep a state for each step.
     pub fn new(input: &Input) -> Result<Self, Error> {
-        let n = input.x.len();
-        let mut memory = Vec::<f64>::new();
-        let enough = n.checked_mul(input.s).is_some_and(|all| memory.try_reserve(all).is_ok());
+        let (n, h) = (input.x.len(), END / input.s as f64);
+        let mut states = Vec::new();
+        let enough =
+            n.checked_mul(input.s).is_some_and(|all| states.try_reserve_exact(all).is_ok());
         if !enough {
             return Err(Error::input("there is not enough memory for so many steps"));
         }
-        drop(memory);
+        states.resize(n * input.s, 0.0);
+        let forward = Program::record(2 * n, |x_and_y| {
+            let (x, y) = x_and_y.split_at(n);
+            step(h, x, y)
+        })?;
         Ok(Gradient {
-            tape: Tape::new(),
-            x: Tensor::from(input.x.as_slice()),
-            states: (0..input.s).map(|_| Tensor::zeros([n])).collect(),
-            gradient: vec![0.0; n],
             input: input.clone(),
+            backward: forward.vjp()?,
+            workspace: Workspace::default(),
+            arguments: vec![0.0; 3 * n],
+            cotangents: vec![0.0; 2 * n],
+            states,
+            gradient: vec![0.0; n],
         })
     }
 
@@ -128,35 +146,27 @@ impl Gradient {
     fn keep_states(&mut self) {
         let n = self.input.x.len();
         let (mut y, mut stages) = (vec![0.0; n], Stages::new(n));
-        for state in &mut self.states {
-            state.as_mut_slice().copy_from_slice(&y);
+        for state in self.states.chunks_exact_mut(n) {
+            state.copy_from_slice(&y);
             self.input.advance(&mut y, &mut stages);
         }
     }
 }
 
-/// The right side of the equations on recorded tensors.
-fn slope(x: TensorVar, y: TensorVar, one: TensorVar) -> TensorVar {
-    let before = y.narrow(0, 0, y.shape()[0] - 1);
-    x * concat(&[one, before], 0)
-}
-
 impl Job for Gradient {
     fn run(&mut self) -> Result<(), Error> {
-        // The last recording holds the buffer of a state.
-        self.tape.reset();
         self.keep_states();
-        let (n, h) = (self.input.x.len(), END / self.input.s as f64);
-        let mut cotangent = Tensor::zeros([n]);
-        cotangent[[n - 1]] = 1.0;
+        let n = self.input.x.len();
+        self.arguments[..n].copy_from_slice(&self.input.x);
+        self.arguments[2 * n..].fill(0.0);
+        self.arguments[3 * n - 1] = 1.0;
         self.gradient.fill(0.0);
-        for state in self.states.iter().rev() {
-            self.tape.reset();
-            let [x, y] = [&self.x, state].map(|tensor| self.tape.tensor(tensor));
-            let one = self.tape.constant([1.0]);
-            let gradients = step(h, y, |y| slope(x, y, one)).vjp(cotangent)?;
-            self.gradient.iter_mut().zip(gradients.wrt(x).iter()).for_each(|(sum, g)| *sum += g);
-            cotangent = gradients.wrt(y);
+        for state in self.states.chunks_exact(n).rev() {
+            self.arguments[n..2 * n].copy_from_slice(state);
+            self.backward.eval_into(&self.arguments, &mut self.cotangents, &mut self.workspace)?;
+            let (of_x, of_y) = self.cotangents.split_at(n);
+            self.gradient.iter_mut().zip(of_x).for_each(|(sum, g)| *sum += g);
+            self.arguments[2 * n..].copy_from_slice(of_y);
         }
         Ok(())
     }

@@ -2,19 +2,16 @@
 
 use serde::Serialize;
 
-use super::{BLOCK, CAMERA};
+use super::{BLOCK, CAMERA, WEIGHT};
 use crate::Error;
 
-/// Which number of a block is the weight.
-const WEIGHT: usize = BLOCK - 1;
+/// How many elements the two rows of an observation have.
+pub(super) const BOTH_ROWS: usize = 2 * BLOCK;
 
 /// A sparse matrix by compressed rows, in the order of the suite: two rows for each observation, and
 /// then one for each weight. Its columns are those of the cameras, the points and the weights.
 #[derive(Clone, Debug)]
 pub struct Sparse {
-    cameras: usize,
-    points: usize,
-    observations: usize,
     /// Where each row begins in the two others; one more than there are rows.
     pub rows: Vec<u32>,
     /// The column of each element.
@@ -41,64 +38,42 @@ impl Sparse {
         }
     }
 
-    /// An empty matrix, with the memory for its elements.
-    pub(super) fn new(cameras: usize, points: usize, observations: usize) -> Result<Self, Error> {
-        Sparse::check(cameras, points, observations)?;
-        let elements = observations * (2 * BLOCK + 1);
-        Ok(Sparse {
-            cameras,
-            points,
-            observations,
-            rows: super::reserved(3 * observations + 1)?,
-            columns: super::reserved(elements)?,
-            values: super::reserved(elements)?,
-        })
-    }
-
-    /// Forgets the elements and keeps the memory.
-    pub(super) fn clear(&mut self) {
-        self.rows.clear();
-        self.columns.clear();
-        self.values.clear();
-        self.rows.push(0);
-    }
-
-    /// Appends the two rows of the next observation.
-    pub(super) fn push_observation(
-        &mut self,
-        camera: usize,
-        point: usize,
-        rows: &[[f64; BLOCK]; 2],
-    ) {
-        // Rows are pushed in pairs until those of weights come.
-        let observation = self.rows.len() / 2;
-        let of_camera = CAMERA * camera;
-        let of_point = CAMERA * self.cameras + 3 * point;
-        let columns: [u32; BLOCK] = std::array::from_fn(|k| {
-            let column = match k {
-                0..CAMERA => of_camera + k,
-                CAMERA..WEIGHT => of_point + k - CAMERA,
-                _ => self.weight_column(observation),
-            };
-            column as u32
-        });
-        for row in rows {
-            self.columns.extend_from_slice(&columns);
-            self.values.extend_from_slice(row);
-            self.rows.push(self.values.len() as u32);
+    /// A matrix whose elements are not known yet, for these observations of points by cameras.
+    pub(super) fn new(
+        cameras: usize,
+        points: usize,
+        observations: &[(usize, usize)],
+    ) -> Result<Self, Error> {
+        let p = observations.len();
+        Sparse::check(cameras, points, p)?;
+        let of_points = CAMERA * cameras;
+        let of_weights = of_points + 3 * points;
+        let elements = BOTH_ROWS * p + p;
+        let mut rows = super::reserved(3 * p + 1)?;
+        rows.extend((0..=2 * p).map(|row| (BLOCK * row) as u32));
+        rows.extend((1..=p).map(|weight| (BOTH_ROWS * p + weight) as u32));
+        let mut columns = super::reserved(elements)?;
+        for (i, &(camera, point)) in observations.iter().enumerate() {
+            let row: [u32; BLOCK] = std::array::from_fn(|k| {
+                let column = match k {
+                    0..CAMERA => CAMERA * camera + k,
+                    CAMERA..WEIGHT => of_points + 3 * point + k - CAMERA,
+                    _ => of_weights + i,
+                };
+                column as u32
+            });
+            columns.extend_from_slice(&row);
+            columns.extend_from_slice(&row);
         }
+        columns.extend((of_weights..of_weights + p).map(|column| column as u32));
+        Ok(Sparse { rows, columns, values: super::repeated(0.0, elements)? })
     }
 
-    /// Appends the row of the next weight.
-    pub(super) fn push_weight(&mut self, partial: f64) {
-        let weight = self.rows.len() - 1 - 2 * self.observations;
-        self.columns.push(self.weight_column(weight) as u32);
-        self.values.push(partial);
-        self.rows.push(self.values.len() as u32);
-    }
-
-    fn weight_column(&self, weight: usize) -> usize {
-        CAMERA * self.cameras + 3 * self.points + weight
+    /// The elements of the two rows of each observation, and behind them those of the weights.
+    pub(super) fn parts_mut(&mut self) -> (&mut [[f64; BOTH_ROWS]], &mut [f64]) {
+        let observations = self.values.len() / (BOTH_ROWS + 1);
+        let (blocks, weights) = self.values.split_at_mut(BOTH_ROWS * observations);
+        (blocks.as_chunks_mut().0, weights)
     }
 
     pub(super) fn summary(&self) -> Summary {
