@@ -9,6 +9,8 @@ pub mod lse;
 pub mod lstm;
 pub mod ode;
 
+use wengert::prelude::*;
+
 use crate::Error;
 use crate::job::{Answer, Call};
 
@@ -34,4 +36,13 @@ const ALL: &[Module] = &[
 pub(crate) fn find(name: &str) -> Result<&'static Module, Error> {
     let found = ALL.iter().find(|module| module.name == name);
     found.ok_or_else(|| Error::Module(name.to_owned()))
+}
+
+/// A program that is ready for many points: a run at none of them makes what the first run would make.
+/// `alike` says which inputs will be the same at all points.
+fn ready(program: Program, alike: impl Fn(usize) -> bool) -> Result<Program, Error> {
+    let column = |k| -> &[f64] { if alike(k) { &[0.0] } else { &[] } };
+    let columns: Vec<&[f64]> = (0..program.inputs()).map(column).collect();
+    program.eval_many(&columns)?;
+    Ok(program)
 }

@@ -113,12 +113,30 @@ fn a_camera_that_is_not_turned_has_its_linear_part() {
 }
 
 #[test]
+fn an_angle_whose_square_is_too_small_is_none() {
+    let mut input = scene(2, 3, 6);
+    input.cameras[1][..3].fill(1e-170);
+    assert_jacobian(&input);
+    let mut linear = input.clone();
+    linear.cameras[1][..3].fill(0.0);
+    let values = |input: &Input| {
+        let mut job = Jacobian::new(input).unwrap();
+        job.run().unwrap();
+        job.jacobian().values.clone()
+    };
+    // The other branch would divide by the angle, which is zero.
+    assert_eq!(values(&input), values(&linear));
+}
+
+#[test]
 fn an_observation_has_its_block_wherever_it_stands() {
-    let input = scene(5, 7, 1030);
+    let mut input = scene(5, 7, 1030);
+    // Every fifth observation takes the other branch.
+    input.cameras[4][..3].fill(0.0);
     let mut job = Jacobian::new(&input).unwrap();
     job.run().unwrap();
     let jacobian = job.jacobian();
-    for i in [0, 1, 511, 1023, 1024, 1029] {
+    for i in [0, 1, 4, 499, 500, 511, 624, 629, 1000, 1023, 1024, 1029] {
         let (camera, point) = input.observations[i];
         assert_eq!((camera, point), (i % 5, i % 7));
         let alone = Input {

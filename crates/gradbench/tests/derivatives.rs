@@ -74,7 +74,8 @@ fn llsq_in_one_block_and_in_several() {
 
 #[test]
 fn ode() {
-    for (n, s) in [(1, 3), (2, 1), (6, 4), (9, 0)] {
+    // The last of them has its last components in two chunks.
+    for (n, s) in [(1, 3), (2, 1), (6, 4), (9, 0), (23, 7), (1003, 2)] {
         let x = numbers(4, n).iter().map(|x| 1.5 + x).collect::<Vec<_>>();
         let last = |x: &[f64]| *ode::Input { x: x.to_vec(), s }.primal().last().unwrap();
         let job = run(ode::Gradient::new(&ode::Input { x: x.clone(), s }).unwrap());
@@ -141,7 +142,7 @@ fn gmm_of_one_gaussian() {
 
 #[test]
 fn lstm() {
-    for (layers, width, length) in [(1, 1, 2), (2, 3, 5), (3, 2, 4)] {
+    for (layers, width, length) in [(1, 1, 2), (2, 3, 5), (3, 2, 4), (2, 14, 3), (1, 2, 600)] {
         let input = lstm::Input {
             main_params: matrix(10, 2 * layers, 4 * width),
             extra_params: matrix(11, 3, width),

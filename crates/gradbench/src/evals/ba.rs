@@ -6,6 +6,7 @@ mod sparse;
 use serde::{Deserialize, Serialize};
 use wengert::prelude::*;
 
+use super::ready;
 use crate::error::expect_len;
 use crate::job::{Answer, Call};
 use crate::{Error, Job, Objective};
@@ -212,11 +213,12 @@ fn partials(turned: bool) -> Result<Program, Error> {
     })?;
     let row = |k: usize| k * GIVEN..k * GIVEN + BLOCK;
     let wanted: Vec<usize> = row(0).chain(row(1)).chain([2 * GIVEN + WEIGHT]).collect();
-    Ok(errors.jacobian()?.select(&wanted)?)
+    ready(errors.jacobian()?.select(&wanted)?, |_| false)
 }
 
-/// How many observations are computed at once: what is given and found for them should stay in the cache.
-const CHUNK: usize = 512;
+/// How many observations are computed at once: what is given and found for them should stay in the cache. It
+/// is no power of two, for the columns to have places of their own there.
+const CHUNK: usize = 500;
 
 /// The job of finding the Jacobian.
 ///

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use wengert::prelude::*;
 
+use super::ready;
 use crate::error::expect_len;
 use crate::job::{Answer, Call};
 use crate::{Error, Job, Matrix, Objective};
@@ -48,7 +49,7 @@ impl Input {
         let mut total = 0.0;
         for (now, next) in self.places() {
             predict(main, extra, now, &mut state, &mut output);
-            total += score(extra, &mut output, next);
+            total += score(&extra[next.len()..], &mut output, next);
         }
         total * self.scale()
     }
@@ -70,18 +71,17 @@ impl Input {
 /// layer gives.
 fn predict<T: Elementary>(main: &[T], extra: &[T], now: &[T], state: &mut [T], output: &mut [T]) {
     let b = now.len();
-    for i in 0..b {
-        output[i] = extra[i] * now[i];
-    }
+    enter(extra, now, output);
     for (layer, state) in main.chunks_exact(8 * b).zip(state.chunks_exact_mut(2 * b)) {
         advance(layer, state, output);
     }
 }
 
-/// How well the output of the last layer predicts the element `next`. It is overwritten.
-fn score<T: Elementary>(extra: &[T], output: &mut [T], next: &[T]) -> T {
+/// How well the output of the last layer, after weights and then biases of its own, predicts the element `next`.
+/// The output is overwritten.
+fn score<T: Elementary>(parameters: &[T], output: &mut [T], next: &[T]) -> T {
     let b = next.len();
-    let (weights, biases) = extra[b..].split_at(b);
+    let (weights, biases) = parameters.split_at(b);
     let mut sum = T::lit(2.0);
     for i in 0..b {
         output[i] = output[i] * weights[i] + biases[i];
@@ -95,38 +95,64 @@ fn score<T: Elementary>(extra: &[T], output: &mut [T], next: &[T]) -> T {
     total
 }
 
+/// The input of the first layer: an element, weighted.
+fn enter<T: Elementary>(extra: &[T], now: &[T], values: &mut [T]) {
+    for i in 0..now.len() {
+        values[i] = extra[i] * now[i];
+    }
+}
+
 /// One layer at one place of the sequence; `values` is its input and then its output.
 fn advance<T: Elementary>(layer: &[T], state: &mut [T], values: &mut [T]) {
     let b = values.len();
-    let (weights, biases) = layer.split_at(4 * b);
     let (hidden, cell) = state.split_at_mut(b);
     for i in 0..b {
-        let gate = |k: usize, x: T| x * weights[k * b + i] + biases[k * b + i];
-        let forget = gate(0, values[i]).sigmoid();
-        let ingate = gate(1, hidden[i]).sigmoid();
-        let outgate = gate(2, values[i]).sigmoid();
-        let change = gate(3, hidden[i]).tanh();
-        cell[i] = cell[i] * forget + ingate * change;
-        hidden[i] = outgate * cell[i].tanh();
+        let parameters = std::array::from_fn(|k| layer[k * b + i]);
+        [hidden[i], cell[i]] = unit([values[i], hidden[i], cell[i]], parameters);
         values[i] = hidden[i];
     }
 }
 
+/// How many parameters a unit has: its weights, and then its biases.
+const PARAMETERS: usize = 8;
+
+/// The next hidden state and cell of one unit from its input, its hidden state and its cell: the matrices are
+/// diagonal, so it sees no other unit.
+fn unit<T: Elementary>([value, hidden, cell]: [T; 3], parameters: [T; PARAMETERS]) -> [T; 2] {
+    let gate = |k: usize, x: T| x * parameters[k] + parameters[4 + k];
+    let forget = gate(0, value).sigmoid();
+    let ingate = gate(1, hidden).sigmoid();
+    let outgate = gate(2, value).sigmoid();
+    let change = gate(3, hidden).tanh();
+    let cell = cell * forget + ingate * change;
+    [outgate * cell.tanh(), cell]
+}
+
+/// What a unit depends on.
+const UNIT: usize = 3 + PARAMETERS;
+
 /// The gradient by the main and then the extra parameters.
 ///
-/// One place of the sequence is recorded once, and the program of its cotangents is made. The states between
-/// the places are computed on plain numbers and kept, and then the program is run for each of them, the last
-/// one first.
+/// Two programs are recorded once: the partial derivatives of a unit at one place of the sequence, and the
+/// gradient of the score there. The states are computed on plain numbers and kept. Then the programs are run at
+/// all places at once, and what remains to be done from place to place, the last one first, are the products
+/// of cotangents and partial derivatives.
 pub struct Gradient {
     input: Input,
-    /// From the parameters, the state, two elements, and the cotangents of the state after them and of their
-    /// score to the cotangents of the parameters and of the state.
-    backward: Program,
-    workspace: Workspace<f64>,
-    arguments: Vec<f64>,
-    cotangents: Vec<f64>,
-    /// The states before each place.
+    /// From what a unit depends on to the partial derivatives of its hidden state, and then of its cell.
+    unit: Program,
+    /// From the outputs of the last layer, their weights and biases and the next element to the gradient by
+    /// the first three.
+    score: Program,
+    /// For each place the input and the state of each layer before it, and the output of the last layer.
     states: Vec<f64>,
+    /// What of that a program is run on: a row has a number of all places.
+    of_unit: Matrix,
+    outputs: Matrix,
+    sequence: Matrix,
+    partials: [Vec<f64>; 2 * UNIT],
+    /// The cotangents of the outputs, their weights and biases at all places.
+    cotangents: Matrix,
     gradient: Vec<f64>,
 }
 
@@ -136,28 +162,20 @@ impl Gradient {
     /// # Errors
     /// If the engine refuses.
     pub fn new(input: &Input) -> Result<Self, Error> {
-        let Input { main_params, extra_params, state, sequence } = input;
-        let (main, extra) = (main_params.data.len(), extra_params.data.len());
-        let (state, b) = (state.data.len(), sequence.columns);
-        let forward = Program::record(main + extra + state + 2 * b, |inputs| {
-            let (main, inputs) = inputs.split_at(main);
-            let (extra, inputs) = inputs.split_at(extra);
-            let (state, elements) = inputs.split_at(state);
-            let (now, next) = elements.split_at(b);
-            let (mut state, mut output) = (state.to_vec(), now.to_vec());
-            predict(main, extra, now, &mut state, &mut output);
-            let score = score(extra, &mut output, next);
-            (state, score)
-        })?;
-        let wanted: Vec<usize> = (0..main + extra + state).collect();
-        let backward = forward.vjp()?.select(&wanted)?;
+        let Input { main_params, extra_params, sequence, .. } = input;
+        let (b, places) = (sequence.columns, sequence.rows - 1);
+        let rows = |rows| Matrix::new(rows, places, vec![0.0; rows * places]);
+        let parameters = main_params.data.len() + extra_params.data.len();
         Ok(Gradient {
-            workspace: Workspace::default(),
-            arguments: vec![0.0; backward.inputs()],
-            cotangents: vec![0.0; backward.outputs()],
-            states: vec![0.0; state * (sequence.rows - 1)],
-            gradient: vec![0.0; main + extra],
-            backward,
+            unit: partials_of_unit()?,
+            score: gradient_of_score(b, input.scale())?,
+            states: Vec::with_capacity((3 * main_params.rows / 2 + 1) * b * places),
+            of_unit: rows(3),
+            outputs: rows(b),
+            sequence: transposed(sequence),
+            partials: std::array::from_fn(|_| vec![0.0; places]),
+            cotangents: rows(3 * b),
+            gradient: vec![0.0; parameters],
             input: input.clone(),
         })
     }
@@ -169,38 +187,117 @@ impl Gradient {
 
     fn keep_states(&mut self) {
         let Input { main_params, extra_params, state, sequence } = &self.input;
-        let (mut now_state, mut output) = (state.data.clone(), vec![0.0; sequence.columns]);
-        let states = self.states.chunks_exact_mut(now_state.len());
-        for (kept, (now, _)) in states.zip(self.input.places()) {
-            kept.copy_from_slice(&now_state);
-            predict(&main_params.data, &extra_params.data, now, &mut now_state, &mut output);
+        let (b, mut state) = (sequence.columns, state.data.clone());
+        let mut values = vec![0.0; b];
+        self.states.clear();
+        for (now, _) in self.input.places() {
+            enter(&extra_params.data, now, &mut values);
+            let layers = main_params.data.chunks_exact(8 * b).zip(state.chunks_exact_mut(2 * b));
+            for (parameters, state) in layers {
+                self.states.extend_from_slice(&values);
+                self.states.extend_from_slice(state);
+                advance(parameters, state, &mut values);
+            }
+            self.states.extend_from_slice(&values);
         }
     }
+
+    /// The gradient of all scores. What it is by the weights and biases of the output is added up.
+    fn differentiate_score(&mut self) -> Result<(), Error> {
+        let Input { main_params, extra_params, sequence, .. } = &self.input;
+        let (b, main) = (sequence.columns, main_params.data.len());
+        let places = self.outputs.columns;
+        let at_place = self.states.len() / places;
+        for (i, row) in self.outputs.data.chunks_exact_mut(places).enumerate() {
+            gather(&self.states, at_place, at_place - b + i, row);
+        }
+        let parameters = extra_params.data[b..].chunks_exact(1);
+        let next = self.sequence.iter_rows().map(|row| &row[1..]);
+        let given: Vec<&[f64]> = self.outputs.iter_rows().chain(parameters).chain(next).collect();
+        let mut found: Vec<_> = self.cotangents.data.chunks_exact_mut(places).collect();
+        self.score.eval_many_into(&given, &mut found)?;
+        let sums = found[b..].iter().map(|row| row.iter().sum());
+        self.gradient[main + b..].iter_mut().zip(sums).for_each(|(slot, sum)| *slot = sum);
+        Ok(())
+    }
+
+    /// The gradient by the parameters of unit `i` of a layer. The cotangents of its outputs become those of
+    /// its inputs.
+    fn differentiate_unit(&mut self, layer: usize, i: usize) -> Result<(), Error> {
+        let (b, places) = (self.outputs.rows, self.outputs.columns);
+        let at_place = self.states.len() / places;
+        for (k, row) in self.of_unit.data.chunks_exact_mut(places).enumerate() {
+            gather(&self.states, at_place, (3 * layer + k) * b + i, row);
+        }
+        let parameter = |k: usize| (PARAMETERS * layer + k) * b + i;
+        let given: [&[f64]; UNIT] = std::array::from_fn(|k| match k {
+            0..3 => self.of_unit.row(k),
+            _ => std::slice::from_ref(&self.input.main_params.data[parameter(k - 3)]),
+        });
+        let mut partials = self.partials.each_mut().map(|row| &mut row[..places]);
+        self.unit.eval_many_into(&given, &mut partials)?;
+        let (of_hidden, of_cell) = partials.split_at(UNIT);
+        let cotangents = &mut self.cotangents.data[i * places..][..places];
+        let (mut hidden, mut cell) = (0.0, 0.0);
+        let mut sums = [0.0; PARAMETERS];
+        for (place, cotangent) in cotangents.iter_mut().enumerate().rev() {
+            hidden += *cotangent;
+            let by = |k: usize| hidden * of_hidden[k][place] + cell * of_cell[k][place];
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum += by(3 + k);
+            }
+            (*cotangent, hidden, cell) = (by(0), by(1), by(2));
+        }
+        for (k, sum) in sums.into_iter().enumerate() {
+            self.gradient[parameter(k)] = sum;
+        }
+        Ok(())
+    }
+}
+
+fn partials_of_unit() -> Result<Program, Error> {
+    let program = Program::record(UNIT, |given| {
+        let (before, parameters) = given.split_at(3);
+        unit(std::array::from_fn(|k| before[k]), std::array::from_fn(|k| parameters[k]))
+    })?;
+    ready(program.jacobian()?, |k| k >= 3)
+}
+
+fn gradient_of_score(b: usize, scale: f64) -> Result<Program, Error> {
+    let program = Program::record(4 * b, |given| {
+        let (output, given) = given.split_at(b);
+        let (parameters, next) = given.split_at(2 * b);
+        score(parameters, &mut output.to_vec(), next) * scale
+    })?;
+    let wanted: Vec<usize> = (0..3 * b).collect();
+    ready(program.gradient()?.select(&wanted)?, |k| (b..3 * b).contains(&k))
+}
+
+/// Number `k` of all places.
+fn gather(states: &[f64], at_place: usize, k: usize, row: &mut [f64]) {
+    let places = states.chunks_exact(at_place);
+    row.iter_mut().zip(places).for_each(|(slot, place)| *slot = place[k]);
+}
+
+fn transposed(matrix: &Matrix) -> Matrix {
+    let column = |j: usize| matrix.iter_rows().map(move |row| row[j]);
+    let data = (0..matrix.columns).flat_map(column).collect();
+    Matrix::new(matrix.columns, matrix.rows, data)
 }
 
 impl Job for Gradient {
     fn run(&mut self) -> Result<(), Error> {
         self.keep_states();
-        let Input { main_params, extra_params, state, sequence } = &self.input;
-        let (parameters, state, b) = (self.gradient.len(), state.data.len(), sequence.columns);
-        let main = main_params.data.len();
-        self.arguments[..main].copy_from_slice(&main_params.data);
-        self.arguments[main..parameters].copy_from_slice(&extra_params.data);
-        // Nothing depends on the last state, and all scores are added up.
-        let after = parameters + state + 2 * b;
-        self.arguments[after..].fill(0.0);
-        self.arguments[after + state] = self.input.scale();
-        self.gradient.fill(0.0);
-        let states = self.states.chunks_exact(state);
-        for (before, (now, next)) in states.zip(self.input.places()).rev() {
-            let place = &mut self.arguments[parameters..after];
-            place[..state].copy_from_slice(before);
-            place[state..state + b].copy_from_slice(now);
-            place[state + b..].copy_from_slice(next);
-            self.backward.eval_into(&self.arguments, &mut self.cotangents, &mut self.workspace)?;
-            let (of_parameters, of_state) = self.cotangents.split_at(parameters);
-            self.gradient.iter_mut().zip(of_parameters).for_each(|(sum, g)| *sum += g);
-            self.arguments[after..after + state].copy_from_slice(of_state);
+        self.differentiate_score()?;
+        let b = self.outputs.rows;
+        for layer in (0..self.input.main_params.rows / 2).rev() {
+            (0..b).try_for_each(|i| self.differentiate_unit(layer, i))?;
+        }
+        // The input of the first layer is an element times its weight.
+        let of_weights = &mut self.gradient[self.input.main_params.data.len()..];
+        for (i, sum) in of_weights[..b].iter_mut().enumerate() {
+            let both = self.cotangents.row(i).iter().zip(self.sequence.row(i));
+            *sum = both.map(|(cotangent, element)| cotangent * element).sum();
         }
         Ok(())
     }

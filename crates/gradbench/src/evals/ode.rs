@@ -1,9 +1,12 @@
 //! `ode`: the equations `y_0' = x_0`, `y_i' = x_i y_(i-1)`, from `y = 0` at time 0 to time 2 by `s` steps
 //! of the method of Runge and Kutta of fourth order. The gradient is that of the last component.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use wengert::prelude::*;
 
+use super::ready;
 use crate::job::{Answer, Call};
 use crate::{Error, Job, Objective};
 
@@ -93,20 +96,45 @@ fn slope<T: Elementary>(x: &[T], y: &[T]) -> Vec<T> {
     x.iter().zip(before).map(|(&x, y)| x * y).collect()
 }
 
+/// On how many components before its own a component of a step's result depends: on one for each stage.
+const BEFORE: usize = 4;
+
+/// What a component of the result depends on: elements of `x` and, one more, of `y`.
+const GIVEN: usize = BEFORE + BEFORE + 1;
+
+/// One component of a step's result as a function of the last `BEFORE` elements of `x` up to it, and the
+/// last `BEFORE + 1` of `y`.
+fn component(h: f64, given: &[Var]) -> Var {
+    let (x, y) = given.split_at(BEFORE);
+    // The slope of the first component is not needed.
+    let x = [&[Var::lit(0.0)], x].concat();
+    step(h, &x, y)[BEFORE]
+}
+
+/// How many components are computed at once: what is given and found for them should stay in the cache.
+const CHUNK: usize = 1000;
+
 /// The gradient of the last component.
 ///
-/// One step is recorded once, and the program of its cotangents is made. The states between the steps are
-/// computed on plain numbers and kept, and then the program is run for each of them, the last one first.
+/// What a step does to one component is recorded once, and the program of its cotangents is made. The states between
+/// the steps are computed on plain numbers and kept, and then the program is run on all components of each of
+/// them, the last one first.
+///
+/// Before the first component there are others here, so that all are alike: with `x = 0` and `y = 1` before it,
+/// `y_0' = x_0 y_(-1)` too.
 pub struct Gradient {
     input: Input,
-    /// From `x`, `y` and the cotangent of the step's result to the cotangents of `x` and `y`.
+    /// From what a component depends on and its cotangent to the cotangents of what it depends on.
     backward: Program,
-    workspace: Workspace<f64>,
-    arguments: Vec<f64>,
-    cotangents: Vec<f64>,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    of_x: Vec<f64>,
+    of_y: Vec<f64>,
+    /// The cotangents of the step's result.
+    of_result: Vec<f64>,
+    found: [Vec<f64>; GIVEN],
     /// The states before each step.
     states: Vec<f64>,
-    gradient: Vec<f64>,
 }
 
 impl Gradient {
@@ -123,24 +151,24 @@ impl Gradient {
             return Err(Error::input("there is not enough memory for so many steps"));
         }
         states.resize(n * input.s, 0.0);
-        let forward = Program::record(2 * n, |x_and_y| {
-            let (x, y) = x_and_y.split_at(n);
-            step(h, x, y)
-        })?;
+        let backward = Program::record(GIVEN, |given| component(h, given))?.vjp()?;
+        let padded = || vec![0.0; BEFORE + n];
         Ok(Gradient {
             input: input.clone(),
-            backward: forward.vjp()?,
-            workspace: Workspace::default(),
-            arguments: vec![0.0; 3 * n],
-            cotangents: vec![0.0; 2 * n],
+            backward: ready(backward, |_| false)?,
+            x: padded(),
+            y: padded(),
+            of_x: padded(),
+            of_y: padded(),
+            of_result: padded(),
+            found: std::array::from_fn(|_| vec![0.0; CHUNK]),
             states,
-            gradient: vec![0.0; n],
         })
     }
 
     /// What the last run has found.
     pub fn gradient(&self) -> &[f64] {
-        &self.gradient
+        &self.of_x[BEFORE..]
     }
 
     fn keep_states(&mut self) {
@@ -151,22 +179,44 @@ impl Gradient {
             self.input.advance(&mut y, &mut stages);
         }
     }
+
+    /// Adds what the cotangents of some components of a step's result contribute to those of `x` and `y`.
+    fn differentiate(&mut self, components: Range<usize>) -> Result<(), Error> {
+        let (first, len) = (components.start, components.len());
+        let given: [&[f64]; GIVEN + 1] = std::array::from_fn(|k| match k {
+            0..BEFORE => &self.x[first + k + 1..][..len],
+            BEFORE..GIVEN => &self.y[first + k - BEFORE..][..len],
+            _ => &self.of_result[first + BEFORE..][..len],
+        });
+        let mut found = self.found.each_mut().map(|column| &mut column[..len]);
+        self.backward.eval_many_into(&given, &mut found)?;
+        for (k, found) in found.iter().enumerate() {
+            let sums = match k {
+                0..BEFORE => &mut self.of_x[first + k + 1..],
+                _ => &mut self.of_y[first + k - BEFORE..],
+            };
+            sums.iter_mut().zip(&**found).for_each(|(sum, part)| *sum += part);
+        }
+        Ok(())
+    }
 }
 
 impl Job for Gradient {
     fn run(&mut self) -> Result<(), Error> {
         self.keep_states();
         let n = self.input.x.len();
-        self.arguments[..n].copy_from_slice(&self.input.x);
-        self.arguments[2 * n..].fill(0.0);
-        self.arguments[3 * n - 1] = 1.0;
-        self.gradient.fill(0.0);
-        for state in self.states.chunks_exact(n).rev() {
-            self.arguments[n..2 * n].copy_from_slice(state);
-            self.backward.eval_into(&self.arguments, &mut self.cotangents, &mut self.workspace)?;
-            let (of_x, of_y) = self.cotangents.split_at(n);
-            self.gradient.iter_mut().zip(of_x).for_each(|(sum, g)| *sum += g);
-            self.arguments[2 * n..].copy_from_slice(of_y);
+        self.x[BEFORE..].copy_from_slice(&self.input.x);
+        self.y[BEFORE - 1] = 1.0;
+        self.of_x.fill(0.0);
+        self.of_result.fill(0.0);
+        self.of_result[BEFORE + n - 1] = 1.0;
+        for step in (0..self.input.s).rev() {
+            self.y[BEFORE..].copy_from_slice(&self.states[step * n..][..n]);
+            self.of_y.fill(0.0);
+            for first in (0..n).step_by(CHUNK) {
+                self.differentiate(first..n.min(first + CHUNK))?;
+            }
+            std::mem::swap(&mut self.of_result, &mut self.of_y);
         }
         Ok(())
     }
