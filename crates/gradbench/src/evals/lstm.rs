@@ -43,37 +43,44 @@ impl Input {
 
     /// The loss on plain numbers.
     pub fn objective(&self) -> f64 {
-        let (main, extra) = (&self.main_params.data, &self.extra_params.data);
-        let mut state = self.state.data.clone();
-        let mut output = vec![0.0; self.sequence.columns];
+        let b = self.sequence.columns;
+        let parameters = &self.extra_params.data[b..];
+        let (mut state, mut values) = (self.state.data.clone(), vec![0.0; b]);
         let mut total = 0.0;
         for (now, next) in self.places() {
-            predict(main, extra, now, &mut state, &mut output);
-            total += score(&extra[next.len()..], &mut output, next);
+            self.predict(now, &mut state, &mut values, |_, _| {});
+            total += score(parameters, &mut values, next);
         }
         total * self.scale()
     }
 
     /// Each element that something is predicted from, and the one after it.
-    fn places(&self) -> impl DoubleEndedIterator<Item = (&[f64], &[f64])> + ExactSizeIterator {
-        let b = self.sequence.columns;
-        let places = self.sequence.data.windows(2 * b).step_by(b);
-        places.map(move |both| both.split_at(b))
+    fn places(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
+        self.sequence.iter_rows().zip(self.sequence.iter_rows().skip(1))
+    }
+
+    /// Advances the state by a place whose element is `now`; `values` is then the output of the last layer.
+    /// `before` gets the input of each layer and its state before it is advanced.
+    fn predict(
+        &self,
+        now: &[f64],
+        state: &mut [f64],
+        values: &mut [f64],
+        mut before: impl FnMut(&[f64], &[f64]),
+    ) {
+        let (main, b) = (&self.main_params.data, now.len());
+        for i in 0..b {
+            values[i] = self.extra_params.data[i] * now[i];
+        }
+        for (layer, state) in main.chunks_exact(8 * b).zip(state.chunks_exact_mut(2 * b)) {
+            before(values, state);
+            advance(layer, state, values);
+        }
     }
 
     /// What the sum of all scores is multiplied by.
     fn scale(&self) -> f64 {
         -1.0 / (self.sequence.columns * (self.sequence.rows - 1)) as f64
-    }
-}
-
-/// Advances the state by one place of the sequence, whose element is `now`; `output` is then what the last
-/// layer gives.
-fn predict<T: Elementary>(main: &[T], extra: &[T], now: &[T], state: &mut [T], output: &mut [T]) {
-    let b = now.len();
-    enter(extra, now, output);
-    for (layer, state) in main.chunks_exact(8 * b).zip(state.chunks_exact_mut(2 * b)) {
-        advance(layer, state, output);
     }
 }
 
@@ -95,15 +102,8 @@ fn score<T: Elementary>(parameters: &[T], output: &mut [T], next: &[T]) -> T {
     total
 }
 
-/// The input of the first layer: an element, weighted.
-fn enter<T: Elementary>(extra: &[T], now: &[T], values: &mut [T]) {
-    for i in 0..now.len() {
-        values[i] = extra[i] * now[i];
-    }
-}
-
 /// One layer at one place of the sequence; `values` is its input and then its output.
-fn advance<T: Elementary>(layer: &[T], state: &mut [T], values: &mut [T]) {
+fn advance(layer: &[f64], state: &mut [f64], values: &mut [f64]) {
     let b = values.len();
     let (hidden, cell) = state.split_at_mut(b);
     for i in 0..b {
@@ -186,18 +186,13 @@ impl Gradient {
     }
 
     fn keep_states(&mut self) {
-        let Input { main_params, extra_params, state, sequence } = &self.input;
-        let (b, mut state) = (sequence.columns, state.data.clone());
-        let mut values = vec![0.0; b];
+        let (mut state, mut values) = (self.input.state.data.clone(), vec![0.0; self.outputs.rows]);
         self.states.clear();
         for (now, _) in self.input.places() {
-            enter(&extra_params.data, now, &mut values);
-            let layers = main_params.data.chunks_exact(8 * b).zip(state.chunks_exact_mut(2 * b));
-            for (parameters, state) in layers {
-                self.states.extend_from_slice(&values);
+            self.input.predict(now, &mut state, &mut values, |values, state| {
+                self.states.extend_from_slice(values);
                 self.states.extend_from_slice(state);
-                advance(parameters, state, &mut values);
-            }
+            });
             self.states.extend_from_slice(&values);
         }
     }
@@ -236,7 +231,9 @@ impl Gradient {
         });
         let mut partials = self.partials.each_mut().map(|row| &mut row[..places]);
         self.unit.eval_many_into(&given, &mut partials)?;
-        let (of_hidden, of_cell) = partials.split_at(UNIT);
+        let [of_hidden, of_cell]: [[&[f64]; UNIT]; 2] = std::array::from_fn(|row| {
+            std::array::from_fn(|k| &self.partials[row * UNIT + k][..places])
+        });
         let cotangents = &mut self.cotangents.data[i * places..][..places];
         let (mut hidden, mut cell) = (0.0, 0.0);
         let mut sums = [0.0; PARAMETERS];
