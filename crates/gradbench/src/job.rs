@@ -15,8 +15,9 @@ pub struct Options {
     /// Whether each run prepares anew, as tools do that keep nothing from one run to the next. The
     /// time of a run then includes its preparation.
     ///
-    /// Here that is no more than the memory and the arrangement of the data: the engine computes while it
-    /// records, so what is recorded is recorded in every run, with the switch or without it.
+    /// In `ba`, `lstm` and `ode` that is to record programs, to differentiate and to compile them, besides memory
+    /// and the arrangement of the data. The others prepare no more than the latter: what they record, they record in
+    /// every run, with the switch or without it.
     pub rerecord: bool,
 }
 

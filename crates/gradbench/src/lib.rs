@@ -6,6 +6,11 @@
 //! function on `f64`, and beside it the derivative as a user of the engine would write it. Both are measured
 //! without the evaluator by `cargo run --release -p wengert-bench -- gradbench`, on the inputs of [`suite`].
 //!
+//! What does not depend on the point of differentiation is done once and reported as `prepare`: in `ba`, `lstm`
+//! and `ode` programs are recorded, differentiated and compiled, of one observation, of one unit and one score
+//! and of one component of a step, and in `ba` the pattern of the sparse matrix is made. They are run for many of
+//! these at a time. The others record tensors in every run.
+//!
 //! The mathematics is that of the benchmark; in `gmm` that of its version with the parts `q` and `l`.
 //!
 //! ```

@@ -159,6 +159,11 @@ fn all_modules_are_defined_and_have_both_functions() {
         assert_eq!(integers("rows"), rows.collect::<Vec<_>>());
         assert_eq!(jacobian["vals"].as_array().unwrap().len(), 31);
         assert_eq!(jacobian["vals"][30], -1.0);
+        // A camera that is not turned takes the other branch: the depth is -1 - 6.
+        let cam = [0.0, 0.0, 0.0, 0.8, -0.3, 6.0, 4.0, 3.2, 2.4, 0.0, 0.0];
+        let jacobian = tool.output("ba", "jacobian", changed(&ba, &json!({"cam": cam})));
+        let by_focal = jacobian["vals"][6].as_f64().unwrap();
+        assert!((by_focal - 0.5 * (-1.4 / -7.0)).abs() < 1e-15, "{by_focal}");
 
         assert!(tool.output("lstm", "objective", lstm.clone()).is_f64());
         let gradient = tool.output("lstm", "jacobian", lstm.clone());

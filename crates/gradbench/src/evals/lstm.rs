@@ -107,8 +107,8 @@ fn advance(layer: &[f64], state: &mut [f64], values: &mut [f64]) {
     let b = values.len();
     let (hidden, cell) = state.split_at_mut(b);
     for i in 0..b {
-        let parameters = std::array::from_fn(|k| layer[k * b + i]);
-        [hidden[i], cell[i]] = unit([values[i], hidden[i], cell[i]], parameters);
+        let before = [values[i], hidden[i], cell[i]];
+        [hidden[i], cell[i]] = unit(before, |k| layer[k * b + i]);
         values[i] = hidden[i];
     }
 }
@@ -118,8 +118,8 @@ const PARAMETERS: usize = 8;
 
 /// The next hidden state and cell of one unit from its input, its hidden state and its cell: the matrices are
 /// diagonal, so it sees no other unit.
-fn unit<T: Elementary>([value, hidden, cell]: [T; 3], parameters: [T; PARAMETERS]) -> [T; 2] {
-    let gate = |k: usize, x: T| x * parameters[k] + parameters[4 + k];
+fn unit<T: Elementary>([value, hidden, cell]: [T; 3], parameter: impl Fn(usize) -> T) -> [T; 2] {
+    let gate = |k: usize, x: T| x * parameter(k) + parameter(4 + k);
     let forget = gate(0, value).sigmoid();
     let ingate = gate(1, hidden).sigmoid();
     let outgate = gate(2, value).sigmoid();
@@ -253,10 +253,8 @@ impl Gradient {
 }
 
 fn partials_of_unit() -> Result<Program, Error> {
-    let program = Program::record(UNIT, |given| {
-        let (before, parameters) = given.split_at(3);
-        unit(std::array::from_fn(|k| before[k]), std::array::from_fn(|k| parameters[k]))
-    })?;
+    let program =
+        Program::record(UNIT, |given| unit([given[0], given[1], given[2]], |k| given[3 + k]))?;
     ready(program.jacobian()?, |k| k >= 3)
 }
 
