@@ -247,6 +247,7 @@ fn first_order<'a, E: Real>(
     cotangent: Option<Tensor<E>>,
     variables: Option<&'a [NodeId]>,
 ) -> Result<Gradients<E>, Error> {
+    let _suspended = recording.suspend_watch();
     let gradients = FirstOrder::run(recording, out, cotangent, variables);
     refused(recording)?;
     Ok(gradients)
@@ -259,6 +260,7 @@ fn recorded<E: Real, V: Wrt<E>>(
     seed: Option<TensorVar<E>>,
     variables: &[NodeId],
 ) -> Result<Vec<Option<V>>, Error> {
+    let _suspended = recording.suspend_watch();
     let sweep = Recorded::run(recording, out, seed, variables);
     refused(recording)?;
     let of = |&id: &NodeId| match id {

@@ -73,6 +73,21 @@ pub enum Error {
         /// The line that asked.
         location: &'static Location<'static>,
     },
+    /// The derivative of an operation is NaN or infinite where all that it is made of is finite, on a tape that
+    /// looks for such; see [`Tape::with_anomaly_detection`](tape::Tape::with_anomaly_detection).
+    #[error(
+        "{operation}: {detail} (recorded at {recorded}; the derivative was asked for at {location})"
+    )]
+    Anomaly {
+        /// The operation.
+        operation: &'static str,
+        /// What its derivative is, and of what it was made.
+        detail: String,
+        /// The line that recorded the operation.
+        recorded: &'static Location<'static>,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
 }
 
 /// The same as `Display`: a `main` or an `unwrap` prints the error by `Debug`, and there one wants to read
@@ -83,15 +98,28 @@ impl std::fmt::Debug for Error {
     }
 }
 
-/// The error of a sweep in which a rule has refused.
+/// The error of a sweep in which a rule has refused, or made an anomaly.
 #[track_caller]
 pub(crate) fn refused<E: Real>(recording: &Recording<E>) -> Result<(), Error> {
     match recording.take_refusal() {
-        None => Ok(()),
+        None => anomalous(recording),
         Some(refusal) => Err(Error::NoDerivative {
             operation: refusal.operation,
             reason: refusal.reason,
             recorded: refusal.recorded,
+            location: Location::caller(),
+        }),
+    }
+}
+
+#[track_caller]
+fn anomalous<E: Real>(recording: &Recording<E>) -> Result<(), Error> {
+    match recording.take_anomaly() {
+        None => Ok(()),
+        Some(anomaly) => Err(Error::Anomaly {
+            operation: anomaly.operation,
+            detail: anomaly.detail,
+            recorded: anomaly.recorded,
             location: Location::caller(),
         }),
     }

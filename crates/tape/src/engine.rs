@@ -7,6 +7,7 @@
 //! arena is held while one runs, a [`Recording`] keeps the arena alive, and after each rule it
 //! checks that the recording is still the same.
 
+mod anomaly;
 mod cotangent;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use crate::scalar::opcode::Opcode;
 use crate::shape::AxisSet;
 use crate::{Backward, Cotangents, Real, Shape, Tensor, TensorVar, Var};
 
+pub use anomaly::{Anomaly, Suspended};
 pub use cotangent::Cotangent;
 
 pub use crate::recycle::{LeafCotangent, Recyclable, Recycled, Scratch};
@@ -61,6 +63,7 @@ pub struct Recording<E: Real> {
     inner: Rc<Inner<E>>,
     epoch: u64,
     refusal: RefCell<Option<Refusal>>,
+    anomaly: RefCell<Option<Anomaly>>,
 }
 
 /// The rule of an operation has said that there is no derivative; see [`Backward::refuse`].
@@ -78,7 +81,7 @@ impl<E: Real> Recording<E> {
     fn hold(tag: u32) -> Option<Self> {
         let inner = registry::hold::<E>(tag)?;
         let epoch = inner.epoch.get();
-        Some(Recording { inner, epoch, refusal: RefCell::new(None) })
+        Some(Recording { inner, epoch, refusal: RefCell::default(), anomaly: RefCell::default() })
     }
 
     /// The recording that `v` belongs to; `None` if it is stale or a constant.

@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use crate::diagnostics::Detail;
+use crate::diagnostics::watch::Watch;
 use crate::op::{Displaced, Op, recycle_place};
 use crate::rule::{MAX_OPERANDS, RuleTable};
 use crate::scalar::lane::{LaneMark, ScalarLane};
@@ -156,11 +158,11 @@ pub(crate) struct Inner<E: Real> {
 }
 
 impl<E: Real> Inner<E> {
-    pub(crate) fn new(with_locations: bool) -> Rc<Self> {
+    pub(crate) fn new(detail: Detail) -> Rc<Self> {
         let inner = Rc::new(Inner {
             tag_now: Cell::new(registry::NO_TAPE),
             epoch: Cell::new(0),
-            scalars: ScalarLane::new(with_locations),
+            scalars: ScalarLane::new(detail),
             tensors: RefCell::new(TensorLane {
                 nodes: Vec::new(),
                 calls: Vec::new(),
@@ -173,6 +175,12 @@ impl<E: Real> Inner<E> {
         });
         inner.begin();
         inner
+    }
+
+    /// What the tape keeps to look for anomalies, if it does.
+    #[inline(always)]
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.scalars.watch.as_ref()
     }
 
     /// Opens a new part of the recording, with a tag of its own.

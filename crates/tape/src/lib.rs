@@ -28,6 +28,7 @@
 #[doc(hidden)]
 pub mod cases;
 mod cluster;
+mod diagnostics;
 mod elementary;
 pub mod engine;
 mod error;
@@ -59,6 +60,7 @@ mod forged;
 /// Makes the [`Shapes`] and [`Cotangents`] of an [`Op`].
 pub use smallvec::smallvec;
 
+pub use diagnostics::{OperationStats, TapeStats};
 pub use elementary::Elementary;
 pub use error::Error;
 pub use inner::Label;

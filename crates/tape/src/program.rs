@@ -27,6 +27,7 @@ mod store;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use crate::diagnostics::Detail;
 use crate::inner::Inner;
 use crate::registry;
 use crate::rule::{ErasedRule, MAX_OPERANDS};
@@ -169,7 +170,7 @@ impl<E: Real> Program<E> {
         let inner = match on_tape {
             Some(v) => registry::hold::<E>(v.tag)
                 .ok_or(ProgramError::ForeignOutput { position: 0, location })?,
-            None => Inner::new(false),
+            None => Inner::new(Detail::Least),
         };
         Ok(Self::from_body(&extract::extract(&inner, inputs, outputs, &[])?))
     }

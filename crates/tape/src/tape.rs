@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::diagnostics::Detail;
 use crate::inner::{Inner, Kind, Label};
 use crate::scalar::opcode::Opcode;
 use crate::{Real, Tensor, TensorVar, Var, recycle};
@@ -38,16 +39,45 @@ impl Tape<f64> {
 }
 
 impl<E: Real> Tape<E> {
-    fn build(with_locations: bool) -> Self {
+    fn build(detail: Detail) -> Self {
         recycle::tape_made::<E>();
-        Tape { inner: Inner::new(with_locations) }
+        Tape { inner: Inner::new(detail) }
     }
 
     /// An empty tape that also keeps the line of every scalar operation, for messages: write
     /// `Tape::new().with_locations()`. Tensor operations always keep theirs.
     #[must_use]
     pub fn with_locations(self) -> Self {
-        Self::build(true)
+        Self::build(self.inner.scalars.detail().max(Detail::Locations))
+    }
+
+    /// An empty tape that looks for *anomalies*: an operation that makes NaN or an infinity of finite
+    /// numbers. Write `Tape::new().with_anomaly_detection()`. It keeps the lines of scalar operations,
+    /// too, as [`with_locations`](Tape::with_locations) does.
+    ///
+    /// The first anomaly in a recorded expression is a panic at the line of the operation, because an
+    /// operator cannot return an error (nor do the `try_` forms for this). The first one in a backward
+    /// pass is an error of that pass, with the operation whose derivative made it and the line that
+    /// recorded it. The messages have the shapes, and the values as far as they are few. NaN or an
+    /// infinity that was *given*, as a leaf or a constant, is none, nor is what is made of it: numbers and
+    /// elementwise operations on tensors are looked at element by element, other operations and derivatives
+    /// of tensors as a whole. Nor does it matter what becomes of the value: the branch that a `select_gt`
+    /// masks is reported like any other.
+    ///
+    /// Tensor operations are computed one by one in this mode, and every value is looked at, so it is slow:
+    /// it is for finding a mistake.
+    ///
+    /// ```should_panic
+    /// use tape::Tape;
+    ///
+    /// let tape = Tape::new().with_anomaly_detection();
+    /// let x = tape.tensor([1.0, 0.5, -1.0]);
+    /// let y = x.ln(); // panics: ln(-1) is NaN, ...
+    /// # let _ = y;
+    /// ```
+    #[must_use]
+    pub fn with_anomaly_detection(self) -> Self {
+        Self::build(Detail::Anomalies)
     }
 
     pub(crate) fn inner(&self) -> &Rc<Inner<E>> {
@@ -135,7 +165,7 @@ impl<E: Real> Tape<E> {
 
 impl<E: Real> Default for Tape<E> {
     fn default() -> Self {
-        Self::build(false)
+        Self::build(Detail::Least)
     }
 }
 

@@ -202,7 +202,8 @@ impl<E: Real> TensorVar<E> {
         let location = Location::caller();
         Self::relieve(on_tape.tag, operands);
         let (inner, tag) = registry::find::<E>(on_tape.tag);
-        let lane = &mut *inner.tensors.borrow_mut();
+        let mut tensors = inner.tensors.borrow_mut();
+        let lane = &mut *tensors;
         let mut shape = least;
         let mut numbers = [exponent; MAX_OPERANDS];
         let (mut constants, mut active) = (0, false);
@@ -249,7 +250,12 @@ impl<E: Real> TensorVar<E> {
             used: false,
             label: None,
         };
-        Ok(TensorVar::on_tape(inner.push_tensor(lane, node), tag))
+        let index = inner.push_tensor(lane, node);
+        drop(tensors);
+        if let Some(watch) = inner.watch() {
+            watch.look_at_pending(inner, index);
+        }
+        Ok(TensorVar::on_tape(index, tag))
     }
 
     /// Computes operands, those with the most pending nodes first, until a node made of all of them has
@@ -277,7 +283,8 @@ impl<E: Real> TensorVar<E> {
         let location = Location::caller();
         Self::relieve(self.tag, &[self]);
         let (inner, tag) = registry::find::<E>(self.tag);
-        let lane = &mut *inner.tensors.borrow_mut();
+        let mut tensors = inner.tensors.borrow_mut();
+        let lane = &mut *tensors;
         let active = self.node(lane).active;
         let (pending, low) = lane.pending(std::iter::once(self.index));
         lane.nodes[self.index as usize].used = true;
@@ -293,7 +300,12 @@ impl<E: Real> TensorVar<E> {
             used: false,
             label: None,
         };
-        TensorVar::on_tape(inner.push_tensor(lane, node), tag)
+        let index = inner.push_tensor(lane, node);
+        drop(tensors);
+        if let Some(watch) = inner.watch() {
+            watch.look_at_pending(inner, index);
+        }
+        TensorVar::on_tape(index, tag)
     }
 
     /// Records a primitive.

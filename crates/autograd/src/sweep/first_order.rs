@@ -1,5 +1,7 @@
 //! The sweep whose result is numbers.
 
+mod watched;
+
 use smallvec::SmallVec;
 use tape::engine::{Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail};
 use tape::{Real, Tensor, TensorVar};
@@ -35,6 +37,8 @@ pub(crate) struct FirstOrder<'a, E: Real> {
     tail: Option<Tail<E>>,
     variables: Option<&'a [NodeId]>,
     out: NodeId,
+    /// Whether each rule is looked at; see [`watched`].
+    watched: bool,
 }
 
 impl<'a, E: Real> FirstOrder<'a, E> {
@@ -55,6 +59,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             tail: None,
             variables,
             out,
+            watched: recording.watches(),
         };
         match out {
             NodeId::Scalar(i) => {
@@ -92,7 +97,11 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let low = low.max(self.needs.as_ref().map_or(0, |needs| needs.first_scalar));
         let mut high = high;
         while low < high {
-            match self.run_of_primitives(low, high) {
+            let stopped = match self.watched {
+                true => self.watched_run(low, high),
+                false => self.run_of_primitives(low, high),
+            };
+            match stopped {
                 None => return,
                 Some(i) => {
                     self.other_scalar(i);
@@ -135,10 +144,13 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         }
         let needs = &self.needs;
         let needed = |id| needs.as_ref().is_none_or(|needs| needs.get(id));
-        let slots = &mut self.scalars;
+        let mut handed: SmallVec<[(u32, E); 3]> = SmallVec::new();
         self.recording.scalar_rule(i, g, needed, |operand, cotangent| {
-            add(&mut slots[operand as usize], cotangent);
+            handed.push((operand, cotangent));
         });
+        for (operand, cotangent) in handed {
+            self.add_to_scalar(NodeId::Scalar(i), operand, cotangent);
+        }
     }
 
     fn tensor_group(&mut self, first: u32, group: u32) {
@@ -159,6 +171,8 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     }
 
     fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
+        let incoming = self.finite_numbers(&cotangents);
+        let watched = self.watched;
         let mut handed: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
         let slots = &mut self.tensors;
         let (recording, needs) = (self.recording, self.needs.as_ref());
@@ -167,6 +181,11 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             cotangents.into_iter(),
             |id| is_needed(recording, needs, id),
             |t| match slots[t as usize].take() {
+                // A contribution is looked at before it is added.
+                sum if watched => {
+                    slots[t as usize] = sum;
+                    None
+                }
                 Some(Cotangent::Owned(sum)) => Some(sum),
                 other => {
                     slots[t as usize] = other;
@@ -176,12 +195,16 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             |t, cotangent| handed.push((t, cotangent)),
         );
         for (t, cotangent) in handed {
+            if let Some(incoming) = &incoming {
+                recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent);
+            }
             self.accumulate(t, Cotangent::Owned(cotangent));
         }
     }
 
     fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
         let recording = self.recording;
+        let incoming = self.finite_numbers(&cotangents);
         let cotangents: Group<E> =
             cotangents.into_iter().map(|g| g.map(|g| g.into_recorded(recording))).collect();
         let mut handed: super::Handed<E> = Default::default();
@@ -198,20 +221,29 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             }
         }
         for (operand, cotangent) in handed {
+            if let Some(incoming) = &incoming {
+                recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent.value());
+            }
             match operand {
                 NodeId::Tensor(t) => self.accumulate(t, Cotangent::Recorded(cotangent)),
-                NodeId::Scalar(i) => add(&mut self.scalars[i as usize], cotangent.item()),
+                NodeId::Scalar(i) => {
+                    self.add_to_scalar(NodeId::Tensor(first), i, cotangent.item());
+                }
             }
         }
     }
 
     /// Sums what flows to a tensor.
     fn accumulate(&mut self, t: u32, cotangent: Cotangent<E>) {
+        let finite = self.watched && self.is_sum_finite(t) && cotangent.is_finite();
         let slot = &mut self.tensors[t as usize];
         *slot = Some(match slot.take() {
             None => cotangent,
             Some(sum) => sum.add(cotangent, self.recording),
         });
+        if finite {
+            self.look_at_sum(t);
+        }
     }
 
     /// Whether the sum of a tensor is part of the result, though it is no leaf.

@@ -1,7 +1,8 @@
 //! The sweep whose result is recorded, to be differentiated again.
 
+use smallvec::SmallVec;
 use tape::engine::{NodeId, Recording};
-use tape::{Real, TensorVar, Var};
+use tape::{Real, Tensor, TensorVar, Var};
 
 use super::{Group, Needs, extent, one};
 
@@ -69,16 +70,21 @@ impl<'a, E: Real> Recorded<'a, E> {
             return;
         }
         if let Some(t) = self.recording.item_of(i) {
-            accumulate(&mut self.tensors[t as usize], TensorVar::from(g));
+            accumulate(self.recording, &mut self.tensors, t, TensorVar::from(g));
             return;
         }
         let (slots, needs) = (&mut self.scalars, &self.needs);
+        let (recording, watched) = (self.recording, self.recording.watches());
         self.recording.recorded_scalar_rule(
             i,
             g,
             |id| needs.get(id),
             |operand, cotangent| {
-                add(&mut slots[operand as usize], cotangent);
+                if watched && g.freeze().is_finite() {
+                    let [incoming, handed] = [g, cotangent].map(|v| Tensor::scalar(v.freeze()));
+                    recording.look_at_rule(NodeId::Scalar(i), &[incoming], &handed);
+                }
+                add(recording, slots, operand, cotangent);
             },
         );
     }
@@ -96,11 +102,20 @@ impl<'a, E: Real> Recorded<'a, E> {
             |id| self.needs.get(id),
             |operand, cotangent| handed.push((operand, cotangent)),
         );
+        let incoming = self.recording.watches().then(|| {
+            let numbers = cotangents.iter().flatten().map(|g| g.value());
+            numbers.collect::<SmallVec<[Tensor<E>; 3]>>()
+        });
+        let incoming = incoming.filter(|incoming| incoming.iter().all(is_finite));
         for (operand, cotangent) in handed {
+            if let Some(incoming) = &incoming {
+                let first = NodeId::Tensor(first);
+                self.recording.look_at_rule(first, incoming, &cotangent.value());
+            }
             match operand {
-                NodeId::Tensor(t) => accumulate(&mut self.tensors[t as usize], cotangent),
+                NodeId::Tensor(t) => accumulate(self.recording, &mut self.tensors, t, cotangent),
                 NodeId::Scalar(i) if self.needs.get(operand) => {
-                    add(&mut self.scalars[i as usize], cotangent.to_scalar());
+                    add(self.recording, &mut self.scalars, i, cotangent.to_scalar());
                 }
                 NodeId::Scalar(_) => {}
             }
@@ -108,16 +123,37 @@ impl<'a, E: Real> Recorded<'a, E> {
     }
 }
 
-fn accumulate<E: Real>(slot: &mut Option<TensorVar<E>>, cotangent: TensorVar<E>) {
-    *slot = Some(match *slot {
-        None => cotangent,
-        Some(sum) => sum + cotangent,
-    });
+fn accumulate<E: Real>(
+    recording: &Recording<E>,
+    slots: &mut [Option<TensorVar<E>>],
+    t: u32,
+    cotangent: TensorVar<E>,
+) {
+    let slot = &mut slots[t as usize];
+    let Some(before) = *slot else {
+        *slot = Some(cotangent);
+        return;
+    };
+    let sum = before + cotangent;
+    *slot = Some(sum);
+    if recording.watches() && [before, cotangent].iter().all(|g| is_finite(&g.value())) {
+        recording.look_at_sum(NodeId::Tensor(t), &sum.value());
+    }
 }
 
-fn add<E: Real>(slot: &mut Option<Var<E>>, cotangent: Var<E>) {
-    *slot = Some(match *slot {
-        None => cotangent,
-        Some(sum) => sum + cotangent,
-    });
+fn add<E: Real>(recording: &Recording<E>, slots: &mut [Option<Var<E>>], i: u32, cotangent: Var<E>) {
+    let slot = &mut slots[i as usize];
+    let Some(before) = *slot else {
+        *slot = Some(cotangent);
+        return;
+    };
+    let sum = before + cotangent;
+    *slot = Some(sum);
+    if recording.watches() && [before, cotangent].iter().all(|g| g.freeze().is_finite()) {
+        recording.look_at_sum(NodeId::Scalar(i), &Tensor::scalar(sum.freeze()));
+    }
+}
+
+fn is_finite<E: Real>(tensor: &Tensor<E>) -> bool {
+    tensor.iter().all(|x| x.is_finite())
 }

@@ -11,6 +11,8 @@ use std::panic::Location;
 
 use super::opcode::Opcode;
 use crate::Real;
+use crate::diagnostics::Detail;
+use crate::diagnostics::watch::Watch;
 
 /// An opcode and two operands.
 pub(crate) type Node = [u32; 3];
@@ -40,10 +42,12 @@ pub(crate) struct ScalarLane<E> {
     /// How many [`Segment`]s are reading; meanwhile nothing may move or be cut off.
     readers: Cell<usize>,
     locations: Option<RefCell<Vec<&'static Location<'static>>>>,
+    /// What is kept to look for anomalies, if anybody does; then locations are kept, too.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl<E: Real> ScalarLane<E> {
-    pub(crate) fn new(with_locations: bool) -> Self {
+    pub(crate) fn new(detail: Detail) -> Self {
         ScalarLane {
             len: Cell::new(0),
             limit: Cell::new(0),
@@ -53,7 +57,8 @@ impl<E: Real> ScalarLane<E> {
             constants: UnsafeCell::new(Vec::new()),
             recent: Default::default(),
             readers: Cell::new(0),
-            locations: with_locations.then(RefCell::default),
+            locations: (detail >= Detail::Locations).then(RefCell::default),
+            watch: (detail >= Detail::Anomalies).then(Watch::default),
         }
     }
 
@@ -104,7 +109,7 @@ impl<E: Real> ScalarLane<E> {
     fn append(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
         let i = self.len.get();
         if i >= self.limit.get() {
-            self.prepare();
+            self.prepare([opcode.0, a, b], value);
         }
         // SAFETY: `i < capacity`, which `prepare` has seen to where the limit has not, and both
         // pointers are those of allocations of `capacity` elements.
@@ -116,11 +121,14 @@ impl<E: Real> ScalarLane<E> {
         i as u32
     }
 
-    /// Makes room for one more node, and keeps its location if that is asked for.
+    /// Makes room for one more node, this one; looks at it and keeps its location if that is asked for.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn prepare(&self) {
+    fn prepare(&self, node: Node, value: E) {
+        if let Some(watch) = &self.watch {
+            watch.look_at_node(self, node, value);
+        }
         if let Some(locations) = &self.locations {
             locations.borrow_mut().push(Location::caller());
         }
@@ -231,6 +239,15 @@ impl<E: Real> ScalarLane<E> {
 
     pub(crate) fn location(&self, i: u32) -> Option<&'static Location<'static>> {
         self.locations.as_ref()?.borrow().get(i as usize).copied()
+    }
+
+    /// How much it keeps for messages.
+    pub(crate) fn detail(&self) -> Detail {
+        match (&self.watch, &self.locations) {
+            (Some(_), _) => Detail::Anomalies,
+            (None, Some(_)) => Detail::Locations,
+            (None, None) => Detail::Least,
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::opcode::{CONSTANT_LEFT, CONSTANT_RIGHT, Opcode};
+use crate::diagnostics::node::opcode_name;
 use crate::elementary::sealed::Sealed;
 use crate::primitive::Primitive;
 use crate::program::record::{self, Comparison, compare};
@@ -147,6 +150,10 @@ impl<E: Real> Var<E> {
         };
         let (t, tag) = registry::find::<E>(on_tape.tag);
         let lane = &t.scalars;
+        if let Some(watch) = t.watch() {
+            let values: SmallVec<[E; 4]> = operands.iter().map(|v| v.value).collect();
+            watch.look_at_numbers(|| opcode_name(t, opcode), &values, value);
+        }
         let mut index = [0; 4];
         for (index, operand) in index.iter_mut().zip(operands) {
             *index = if operand.tag == NO_TAPE {

@@ -60,6 +60,9 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     }
     let (tensors, residuals) = outputs.finish();
     drop(shapes);
+    if let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
+        watch.look_at_call(name, &values, &tensors);
+    }
     let location = Location::caller();
     // The operation was the user's code: the tape is looked up again, and so are the inputs.
     let (handles, _displaced) = {
