@@ -203,10 +203,31 @@ fn a_sum_of_cotangents() {
     assert_anomaly(y.grad_recorded(&[t]), "leaf", line, &["sum is", "inf"]);
 }
 
+/// The square root with the slope 1 at zero; the branch that is masked there is infinite.
+struct MaskedRoot;
+
+impl Unary for MaskedRoot {
+    const NAME: &'static str = "masked_root";
+    fn value<T: Elementary>(&self, x: T) -> T {
+        x.sqrt()
+    }
+    fn partial<T: Elementary>(&self, _x: T, y: T) -> T {
+        T::select_gt(y, T::lit(0.0), T::lit(0.5) / y, T::lit(1.0))
+    }
+}
+
 #[test]
 fn steps_within_a_derivative_are_nobodys_business() {
-    // The rule of `hypot` divides by an infinity at zero, on purpose.
     let tape = watched();
+    let x = tape.var(0.0);
+    let y = x.apply(MaskedRoot);
+    assert_eq!(y.backward().unwrap().wrt(x), 1.0);
+    assert_eq!(y.grad_recorded(&[x]).unwrap()[0].unwrap().value(), 1.0);
+    let t = tape.tensor([0.0, 1.0]);
+    let y = t.apply(MaskedRoot).sum();
+    assert_eq!(y.backward().unwrap().wrt(t), Tensor::from([1.0, 0.5]));
+    assert_eq!(y.grad_recorded(&[t]).unwrap()[0].unwrap().value(), Tensor::from([1.0, 0.5]));
+    // The rule of `hypot` divides by an infinity at zero, on purpose.
     let (x, y) = (tape.var(0.0), tape.var(0.0));
     let z = x.hypot(y);
     assert_eq!(z.backward().unwrap().wrt(x), 0.0);
