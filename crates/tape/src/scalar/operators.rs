@@ -125,6 +125,7 @@ impl<E: Real> Neg for &Var<E> {
 
 // The first element starts the sum: an explicit zero would be a node more for nothing.
 impl<E: Real> Sum for Var<E> {
+    #[inline]
     #[track_caller]
     fn sum<I: Iterator<Item = Self>>(mut iter: I) -> Self {
         let Some(mut sum) = iter.next() else {
