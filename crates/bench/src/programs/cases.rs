@@ -224,7 +224,8 @@ fn black_scholes_on_two(seconds: f64) -> Row {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
     let mut on_two = || pool.install(&mut together);
     let values_ok = on_two().to_bits() == alone().to_bits();
-    let samples = interleaved(seconds, 1, &mut on_two, &mut alone);
+    // Several runs a sample: a pool that has just been idle takes longer to wake up than a run does.
+    let samples = interleaved(seconds, 20, &mut on_two, &mut alone);
     let instructions = (program.stats().instructions * OPTIONS) as f64;
     Row { samples, instructions, values_ok, note: String::new() }
 }

@@ -18,8 +18,8 @@ const CACHE: usize = 28 * 1024;
 const CHUNK: (usize, usize) = (128, 1024);
 /// Chunks a block: the unit of work for a thread, and of the sums.
 const BLOCK: usize = 8;
-/// Work is spread over threads from this many elements times the cost of the plan on; 60 microseconds or so.
-const PARALLEL: usize = 1 << 20;
+/// Work is spread over threads from this many elements times the cost of the plan on; 30 to 100 microseconds.
+const PARALLEL: usize = 1 << 19;
 /// Rows begin at multiples of this many elements: whole cache lines.
 const ALIGNMENT: usize = 16;
 
