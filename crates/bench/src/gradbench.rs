@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gradbench::{Case, Sides, suite};
 
 use crate::machine;
-use crate::timing::Times;
+use crate::timing::{self, Times};
 
 const USAGE: &str = "usage: wengert-bench gradbench [NAMES] [--seconds S] [--json]";
 
@@ -54,12 +54,7 @@ fn parse(mut args: impl Iterator<Item = String>, cases: &[Case]) -> Result<Argum
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--json" => parsed.json = true,
-            "--seconds" => {
-                let seconds = args.next().and_then(|s| s.parse::<f64>().ok());
-                parsed.seconds = seconds
-                    .filter(|s| s.is_finite() && *s >= 0.0)
-                    .ok_or("--seconds takes a number")?;
-            }
+            "--seconds" => parsed.seconds = timing::seconds(args.next())?,
             other if cases.iter().any(|case| other == case.eval || other == name(case)) => {
                 parsed.names.push(arg);
             }

@@ -87,12 +87,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--json" => parsed.json = true,
-            "--seconds" => {
-                let seconds = args.next().and_then(|s| s.parse::<f64>().ok());
-                parsed.settings.seconds = seconds
-                    .filter(|s| s.is_finite() && *s >= 0.0)
-                    .ok_or("--seconds takes a number")?;
-            }
+            "--seconds" => parsed.settings.seconds = timing::seconds(args.next())?,
             "--threads" => {
                 let threads = args.next().and_then(|s| s.parse::<usize>().ok());
                 parsed.settings.threads =

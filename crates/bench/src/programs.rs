@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use cases::CASES;
 
 use crate::machine;
-use crate::timing::Samples;
+use crate::timing::{self, Samples};
 
 const USAGE: &str = "usage: wengert-bench programs [NAMES] [--seconds S] [--json]";
 
@@ -71,12 +71,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--json" => parsed.json = true,
-            "--seconds" => {
-                let seconds = args.next().and_then(|s| s.parse::<f64>().ok());
-                parsed.seconds = seconds
-                    .filter(|s| s.is_finite() && *s >= 0.0)
-                    .ok_or("--seconds takes a number")?;
-            }
+            "--seconds" => parsed.seconds = timing::seconds(args.next())?,
             other if CASES.iter().any(|case| other == case.name) => parsed.names.push(arg),
             other => return Err(format!("there is no case or option {other}")),
         }

@@ -4,6 +4,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// The argument of `--seconds`: for how long a workload is measured.
+pub(crate) fn seconds(argument: Option<String>) -> Result<f64, String> {
+    let seconds = argument.and_then(|s| s.parse::<f64>().ok());
+    let seconds = seconds.filter(|s| s.is_finite() && *s >= 0.0);
+    seconds.ok_or_else(|| "--seconds takes a number".to_owned())
+}
+
 /// The times of one side, in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Times {
