@@ -43,6 +43,7 @@ struct Loop {
 /// A program in parts. Every value has a place of its own.
 pub(super) struct Rolled {
     parts: Vec<Part>,
+    /// The steps that are in no loop.
     pub(super) steps: Vec<Step>,
     /// The place of each value.
     pub(super) places: Vec<u32>,
@@ -70,25 +71,25 @@ impl Rolled {
                 Step { action: Action(primitive as u8), out: places[i as usize], operands }
             })
             .collect();
-        let (mut parts, mut looped, mut from) = (Vec::new(), 0, 0);
-        while from < steps.len() {
-            let stretch = stretch(&steps[from..]);
-            let to = from + stretch.len;
-            match (stretch.as_part(), parts.last_mut()) {
-                (Some(part), _) => {
-                    looped += stretch.len;
-                    parts.push(part);
-                }
-                (None, Some(Part::Steps { to: end, .. })) if *end == from => *end = to,
-                (None, _) => parts.push(Part::Steps { from, to }),
+        let (mut parts, mut kept, mut looped, mut rest) = (Vec::new(), Vec::new(), 0, &steps[..]);
+        while !rest.is_empty() {
+            let stretch = stretch(rest);
+            let (own, others) = rest.split_at(stretch.len);
+            rest = others;
+            if let Some(part) = stretch.as_part() {
+                looped += own.len();
+                parts.push(part);
+                continue;
             }
-            from = to;
+            let from = kept.len();
+            kept.extend_from_slice(own);
+            match parts.last_mut() {
+                Some(Part::Steps { to, .. }) => *to = kept.len(),
+                _ => parts.push(Part::Steps { from, to: kept.len() }),
+            }
         }
-        (2 * looped >= steps.len() && looped >= 4 * SHORTEST).then_some(Rolled {
-            parts,
-            steps,
-            places,
-        })
+        let worth_it = 2 * looped >= steps.len() && looped >= 4 * SHORTEST;
+        worth_it.then_some(Rolled { parts, steps: kept, places })
     }
 
     /// Runs the parts; `steps` runs a list of steps.
