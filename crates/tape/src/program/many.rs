@@ -33,6 +33,15 @@ enum Results {
     Total,
 }
 
+/// The inputs of a run over the points of `shape`.
+struct Given<'a, E: Real> {
+    columns: &'a [&'a [E]],
+    spreads: Vec<Spread>,
+    /// How those columns are read that are repeated along some axes.
+    repeated: Vec<Repetition<'a, E>>,
+    shape: &'a Shape,
+}
+
 /// The plans that were asked for: few, because a program is called in few ways.
 type Known = FxHashMap<(Vec<Spread>, Results), Arc<Plan>>;
 
@@ -155,33 +164,17 @@ impl<E: Real> Program<E> {
         results: Results,
         outputs: SmallVec<[&mut [E]; 8]>,
     ) -> Result<SmallVec<[E; 8]>, ProgramError> {
-        let spreads: Vec<Spread> = columns
-            .iter()
-            .map(|c| if c.len() == 1 && points != 1 { Spread::Single } else { Spread::Whole })
-            .collect();
-        let (body, plan) = self.plan(spreads.clone(), results);
-        let shape = Shape::from([points]);
-        let of = |wanted| {
-            let kinds = spreads.iter().zip(columns);
-            kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, &column)| column)
+        let spread = |column: &&[E]| match column.len() {
+            1 if points != 1 => Spread::Single,
+            _ => Spread::Whole,
         };
-        let mut constants = body.constants.clone();
-        constants.extend(of(Spread::Single).map(|column| column[0]));
-        let data = Data {
-            whole: of(Spread::Whole).collect(),
-            repeated: SmallVec::new(),
-            constants: &constants,
-            shape: &shape,
-        };
-        let mut totals = cluster::run_on(&plan, data, outputs);
-        let changes: Vec<E> = totals.drain(totals.len() - self.body().conditions.len()..).collect();
-        if changes.iter().all(|&count| count == E::ZERO) {
-            return Ok(totals);
-        }
-        Err(self.first_change(&changes, points, |k, point| match columns[k] {
-            [single] => *single,
-            column => column[point],
-        }))
+        let spreads = columns.iter().map(spread).collect();
+        let shape = &Shape::from([points]);
+        let given = Given { columns, spreads, repeated: Vec::new(), shape };
+        self.run_on(given, results, outputs, || {
+            let repeated = |column: &&[E]| (0..points).map(|i| column[i % column.len()]).collect();
+            columns.iter().map(repeated).collect()
+        })
     }
 
     /// The outputs for tensors that broadcast to `shape`, as an operation on tensors needs them.
@@ -197,45 +190,58 @@ impl<E: Real> Program<E> {
             _ => Spread::Repeated,
         };
         let spreads: Vec<Spread> = inputs.iter().map(spread).collect();
-        let (body, plan) = self.plan(spreads.clone(), Results::Each);
+        let repetition = |input| Repetition::new(input, shape);
+        let repeated = inputs.iter().filter(|input| spread(input) == Spread::Repeated);
+        let repeated = repeated.map(repetition).collect();
+        let columns: Vec<&[E]> = inputs.iter().map(Tensor::as_slice).collect();
+        let given = Given { columns: &columns, spreads, repeated, shape };
+        self.run_on(given, Results::Each, outputs, || {
+            let whole = |input| {
+                let mut elements = vec![E::ZERO; shape.elements()];
+                repetition(input).read(shape, 0, &mut elements);
+                elements
+            };
+            inputs.iter().map(whole).collect()
+        })?;
+        Ok(())
+    }
+
+    /// Runs the program, and looks at the comparisons. `whole` gives the inputs with an element for each point.
+    fn run_on(
+        &self,
+        given: Given<'_, E>,
+        results: Results,
+        outputs: SmallVec<[&mut [E]; 8]>,
+        whole: impl FnOnce() -> Vec<Vec<E>>,
+    ) -> Result<SmallVec<[E; 8]>, ProgramError> {
+        let Given { columns, spreads, repeated, shape } = given;
         let of = |wanted| {
-            let kinds = spreads.iter().zip(inputs);
-            kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, input)| input)
+            let kinds = spreads.iter().zip(columns);
+            kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, &column)| column)
         };
+        let (whole_columns, singles) = (of(Spread::Whole).collect(), of(Spread::Single));
+        let singles: SmallVec<[E; 8]> = singles.map(|column| column[0]).collect();
+        let (body, plan) = self.plan(spreads, results);
         let mut constants = body.constants.clone();
-        constants.extend(of(Spread::Single).map(|input| input.as_slice()[0]));
-        let data = Data {
-            whole: of(Spread::Whole).map(Tensor::as_slice).collect(),
-            repeated: of(Spread::Repeated).map(|input| Repetition::new(input, shape)).collect(),
-            constants: &constants,
-            shape,
-        };
-        let totals = cluster::run_on(&plan, data, outputs);
-        if totals.iter().all(|&changed| changed == E::ZERO) {
-            return Ok(());
+        constants.extend(singles);
+        let repeated = repeated.into_iter().collect();
+        let data = Data { whole: whole_columns, repeated, constants: &constants, shape };
+        let mut totals = cluster::run_on(&plan, data, outputs);
+        let changes: SmallVec<[E; 8]> =
+            totals.drain(totals.len() - self.body().conditions.len()..).collect();
+        match changes.iter().all(|&count| count == E::ZERO) {
+            true => Ok(totals),
+            false => Err(self.first_change(&changes, shape.elements(), &whole())),
         }
-        let points = shape.elements();
-        let repeated = |input| {
-            let mut elements = vec![E::ZERO; points];
-            Repetition::new(input, shape).read(shape, 0, &mut elements);
-            elements
-        };
-        let columns: Vec<Vec<E>> = inputs.iter().map(repeated).collect();
-        Err(self.first_change(&totals, points, |k, point| columns[k][point]))
     }
 
     /// The error of the first point where a comparison turns out differently; `changes` says at how many each
     /// does.
-    fn first_change(
-        &self,
-        changes: &[E],
-        points: usize,
-        argument: impl Fn(usize, usize) -> E,
-    ) -> ProgramError {
+    fn first_change(&self, changes: &[E], points: usize, columns: &[Vec<E>]) -> ProgramError {
         let mut workspace = super::Workspace::default();
         let mut outputs = vec![E::ZERO; self.outputs()];
         for point in 0..points {
-            let x: Vec<E> = (0..self.inputs()).map(|k| argument(k, point)).collect();
+            let x: Vec<E> = columns.iter().map(|column| column[point]).collect();
             match self.eval_into(&x, &mut outputs, &mut workspace) {
                 Err(ProgramError::BranchChanged { location, held, .. }) => {
                     return ProgramError::BranchChanged { location, held, point: Some(point) };
