@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if step % 200 == 0 {
             println!("step {step:3}: loss {:.4}", loss.item());
         }
-        adam.step(&mut params, &loss.backward()?)?;
+        adam.step(&mut params, loss.backward()?)?;
     }
 
     // The same function on plain numbers.

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if step % 50 == 0 {
             println!("step {step:3}: loss {:.5}", loss.item());
         }
-        sgd.step(&mut params, &loss.backward()?)?;
+        sgd.step(&mut params, loss.backward()?)?;
     }
 
     let (slope, intercept) = (params.get(slope).item(), params.get(intercept).item());

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if step % 200 == 0 {
             println!("step {step:4}: loss {:.4}", loss.item());
         }
-        sgd.step(&mut params, &loss.backward()?)?;
+        sgd.step(&mut params, loss.backward()?)?;
     }
 
     let weights = params.get(w).reshape([2]);

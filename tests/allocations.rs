@@ -108,7 +108,10 @@ impl Unary for Huber {
 }
 
 /// The network and the batches of the housing example, in the shapes that it has.
-fn mlp_step(loss: impl Fn(TensorVar, TensorVar) -> TensorVar) -> Vec<usize> {
+fn mlp_step(
+    loss: impl Fn(TensorVar, TensorVar) -> TensorVar,
+    step: impl Fn(&mut Adam, &mut Params, Gradients),
+) -> Vec<usize> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut params = Params::new();
     let w1 = params.insert("w1", Tensor::he_normal([13, 10], &mut rng));
@@ -134,18 +137,28 @@ fn mlp_step(loss: impl Fn(TensorVar, TensorVar) -> TensorVar) -> Vec<usize> {
         let predicted = hidden.matmul(p[w2]) + p[b2];
         let loss = loss(predicted, tape.constant(y)) + 1e-3 * p[w1].square().sum();
         let g = loss.backward().expect("live");
-        opt.step(&mut params, &g).expect("finite gradients");
+        step(&mut opt, &mut params, g);
     })
+}
+
+fn by_value(opt: &mut Adam, params: &mut Params, gradients: Gradients) {
+    opt.step(params, gradients).expect("finite gradients");
+}
+
+fn by_reference(opt: &mut Adam, params: &mut Params, gradients: Gradients) {
+    opt.step(params, &gradients).expect("finite gradients");
 }
 
 #[test]
 fn a_step_of_a_small_network() {
-    assert_eq!(mlp_step(|x, y| x.mse_loss(y)), [0; 10]);
+    assert_eq!(mlp_step(|x, y| x.mse_loss(y), by_value), [0; 10]);
+    assert_eq!(mlp_step(|x, y| x.mse_loss(y), by_reference), [0; 10]);
 }
 
 #[test]
 fn a_step_with_a_loss_of_ones_own() {
-    assert_eq!(mlp_step(|x, y| (x - y).apply(Huber { delta: 1.0 }).mean()), [0; 10]);
+    let huber = |x: TensorVar, y: TensorVar| (x - y).apply(Huber { delta: 1.0 }).mean();
+    assert_eq!(mlp_step(huber, by_value), [0; 10]);
 }
 
 /// A step of a small model of sequences, which is made of all operations for them.

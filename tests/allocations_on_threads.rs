@@ -44,7 +44,7 @@ fn allocations_of_steps() -> Vec<usize> {
         let loss = p[u].square().mean() + p[v].square().mean();
         let gradients = loss.backward().expect("live");
         let before = ALLOCATIONS.load(Ordering::Relaxed);
-        opt.step(&mut params, &gradients).expect("finite gradients");
+        opt.step(&mut params, gradients).expect("finite gradients");
         counts.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
     }
     counts

@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let prediction = network.predict(&p, tape.constant(&batch.x));
             let residual = prediction - tape.constant(&batch.y);
             let loss = pseudo_huber(residual, 5.0).mean() + 1e-3 * p[network.w1].square().sum();
-            adam.step(&mut params, &loss.backward()?)?;
+            adam.step(&mut params, loss.backward()?)?;
         }
 
         let mut error_on = |set| mean_squared_error(&network, &params, set, &mut tape);

@@ -1,5 +1,7 @@
 //! The result of a backward pass.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 use tape::engine::{LeafCotangent, NodeId, Recycled, Scratch};
 use tape::{HandleKey, Label, Real, Tensor, TensorVar, Var};
@@ -24,7 +26,7 @@ use crate::sweep::is_absent;
 /// assert_eq!(g.get(unused), None);
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gradients<E: Real = f64> {
     /// The cotangent of every scalar node up to the result.
     scalars: Scratch<E>,
@@ -71,6 +73,11 @@ impl<E: Real> Gradients<E> {
         self.leaves.iter().filter_map(|leaf| Some((leaf.label?, &leaf.value)))
     }
 
+    /// As [`labelled`](Gradients::labelled), for writing: what is written is the gradient from then on.
+    pub fn labelled_mut(&mut self) -> impl Iterator<Item = (Label, &mut Tensor<E>)> {
+        self.leaves.iter_mut().filter_map(|leaf| Some((leaf.label?, &mut leaf.value)))
+    }
+
     /// Whether the gradient by this node was computed as a whole: on the way to those that were asked for,
     /// others have a part of theirs.
     fn was_asked(&self, id: NodeId) -> bool {
@@ -93,6 +100,19 @@ impl<E: Real> Gradients<E> {
 
     fn tag_of_scalar(&self, index: u32) -> Option<u32> {
         self.tags.iter().rev().find(|&&(first, _)| first <= index).map(|&(_, tag)| tag)
+    }
+}
+
+/// So that an optimiser takes gradients by reference, or as a value whose memory it may use.
+impl<'a, E: Real> From<&'a Gradients<E>> for Cow<'a, Gradients<E>> {
+    fn from(gradients: &'a Gradients<E>) -> Self {
+        Cow::Borrowed(gradients)
+    }
+}
+
+impl<E: Real> From<Gradients<E>> for Cow<'_, Gradients<E>> {
+    fn from(gradients: Gradients<E>) -> Self {
+        Cow::Owned(gradients)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one type that takes steps: a chain of transforms.
 
+use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -7,9 +8,8 @@ use autograd::Gradients;
 use tape::Real;
 
 use crate::memory::{Memory, Slot, StageState};
-use crate::numeric::{by_blocks, norm};
 use crate::params::EntryId;
-use crate::pass::Pass;
+use crate::part::{Part, statistic};
 use crate::transforms::{At, Statistic, Transform};
 use crate::{CHUNK, Error, Params};
 
@@ -36,7 +36,7 @@ use crate::{CHUNK, Error, Params};
 ///     tape.reset();
 ///     let p = params.bind(&tape);
 ///     let loss = (p[w] * p[w]).sum();
-///     optimizer.step(&mut params, &loss.backward()?)?;
+///     optimizer.step(&mut params, loss.backward()?)?;
 /// }
 /// assert!(params.get(w)[[0]].abs() < 0.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,7 +61,7 @@ pub(crate) struct Stage<E: Real> {
     only: Option<Only>,
     /// Where it was when it was last asked for its coefficients: for most parameters of a step they are
     /// the same.
-    at: At,
+    pub(crate) at: At,
 }
 
 /// The parameters that a stage is for: those in a group, or those outside.
@@ -161,9 +161,10 @@ impl<E: Real> Chain<E> {
     /// were removed since, are ignored. A parameter without a gradient stays as it is, and so does
     /// what is remembered of it: momentum does not move it on.
     ///
-    /// Values recorded before keep their value: a parameter whose buffer a tape still holds gets its
-    /// new value in another buffer, which is used again two steps later. In a loop of `reset`,
-    /// `bind`, `backward` and `step`, a step does not allocate.
+    /// Gradients are taken by value or by reference. Values recorded before keep their value: a parameter
+    /// whose buffer a tape still holds gets its new value in another buffer, which is that of its gradient
+    /// if the gradients are given by value, and otherwise one more, which is used again two steps later. In
+    /// a loop of `reset`, `bind`, `backward` and `step`, a step does not allocate.
     ///
     /// A step is computed as IEEE does: a finite gradient may still move a parameter to infinity.
     ///
@@ -174,8 +175,13 @@ impl<E: Real> Chain<E> {
     /// a step with the same gradients again is an error. Parameters, state and number of steps are then
     /// exactly as before.
     #[track_caller]
-    pub fn step(&mut self, params: &mut Params<E>, gradients: &Gradients<E>) -> Result<(), Error> {
+    pub fn step<'a>(
+        &mut self,
+        params: &mut Params<E>,
+        gradients: impl Into<Cow<'a, Gradients<E>>>,
+    ) -> Result<(), Error> {
         let location = Location::caller();
+        let gradients = gradients.into();
         self.check_rates(location)?;
         let known = self.memories.iter().position(|m| m.store == params.id());
         let place = known.unwrap_or_else(|| {
@@ -184,51 +190,23 @@ impl<E: Real> Chain<E> {
         });
         let memory = &mut self.memories[place];
         let measured = statistic(&self.stages) != Statistic::None;
-        memory.gather(params, gradients, measured, self.outdated, location)?;
-        memory.each(gradients, |id, slot, _| begin(&self.stages, params, id, slot));
+        memory.gather(params, &gradients, measured, self.outdated, location)?;
+        memory.each(&gradients, |id, slot, _| begin(&self.stages, params, id, slot));
 
-        // Each part of the chain is one pass over memory. A stage that reads a statistic begins a
-        // new part, because it has to wait for the updates of all parameters.
         let mut first = 0;
         loop {
-            let end = part_end(&self.stages, first);
-            let last = end == self.stages.len();
-            let part = &mut self.stages[first..end];
-            let statistic = statistic(part);
-            let mut global = 0.0_f64;
-            if statistic == Statistic::GlobalNorm {
-                memory.each(gradients, |_, slot, _| {
-                    if slot.stages[first].applies {
-                        global = global.hypot(slot.norm);
-                    }
+            let count = self.stages.len();
+            let mut part = Part::new(&mut self.stages, first, self.steps, memory, &gradients);
+            first = part.end();
+            if first == count {
+                memory.each_last(gradients, |id, slot, gradient| {
+                    part.subtract(params.entry_mut(id), slot, gradient);
                 });
-            }
-            memory.each(gradients, |id, slot, gradient| {
-                let length = match statistic {
-                    Statistic::None => 0.0,
-                    Statistic::Norm => slot.norm,
-                    Statistic::GlobalNorm => global,
-                };
-                let at =
-                    At { step: self.steps, update: slot.updates, norm: length, ..At::default() };
-                let states = &mut slot.stages[first..end];
-                prepare(part, states, at);
-                let pass = Pass::new(part, states, slot.buffers);
-                let entry = params.entry_mut(id);
-                if last {
-                    let source = if first == 0 { gradient } else { &slot.update };
-                    entry.rewrite(|old, x| pass.subtract(source, old, x, &mut slot.memory));
-                } else {
-                    let source = (first == 0).then_some(gradient);
-                    slot.update.resize(gradient.len(), E::ZERO);
-                    pass.keep(source, entry.value.as_slice(), &mut slot.update, &mut slot.memory);
-                    slot.norm = by_blocks(&slot.update, &mut slot.norms, norm);
-                }
-            });
-            if last {
                 break;
             }
-            first = end;
+            memory.each(&gradients, |id, slot, gradient| {
+                part.keep(params.entry(id), slot, gradient);
+            });
         }
         self.steps += 1;
         Ok(())
@@ -284,31 +262,4 @@ fn begin<E: Real>(stages: &[Stage<E>], params: &Params<E>, id: EntryId, slot: &m
         }
     }
     slot.updates += 1;
-}
-
-/// What the first stage of a part has to know.
-fn statistic<E: Real>(part: &[Stage<E>]) -> Statistic {
-    part.first().map(|stage| stage.transform.statistic()).unwrap_or_default()
-}
-
-/// Where the part of a chain that begins at `first` ends: before the next stage that reads a
-/// statistic.
-fn part_end<E: Real>(stages: &[Stage<E>], first: usize) -> usize {
-    let rest = stages.iter().enumerate().skip(first + 1);
-    let mut readers = rest.filter(|(_, stage)| stage.transform.statistic() != Statistic::None);
-    readers.next().map_or(stages.len(), |(reader, _)| reader)
-}
-
-/// Tells the stages of a part where the step is; the norm is for the first.
-fn prepare<E: Real>(part: &mut [Stage<E>], states: &mut [StageState], mut at: At) {
-    for (stage, state) in part.iter_mut().zip(states) {
-        if state.applies {
-            let same = (stage.at.step, stage.at.update, stage.at.norm);
-            if same != (at.step, at.update, at.norm) {
-                stage.at = At { coefficients: stage.transform.coefficients(&at), ..at };
-            }
-            state.at = stage.at;
-        }
-        at.norm = 0.0;
-    }
 }

@@ -29,7 +29,7 @@
 //!     tape.reset();
 //!     let p = params.bind(&tape);
 //!     let loss = (p[x] - 1.0).square();
-//!     opt.step(&mut params, &loss.backward()?)?;
+//!     opt.step(&mut params, loss.backward()?)?;
 //! }
 //! assert!((params.get(x).item() - 1.0).abs() < 1e-2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,6 +52,7 @@ mod memory;
 mod numeric;
 mod optimizers;
 mod params;
+mod part;
 mod pass;
 mod schedule;
 mod vector;

@@ -1,11 +1,12 @@
 //! What a chain remembers of each parameter from step to step.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::Location;
 
 use autograd::Gradients;
 use slotmap::SecondaryMap;
-use tape::Real;
+use tape::{Label, Real, Tensor};
 
 use crate::numeric::{by_blocks, first_non_finite, norm, zero_if_finite};
 use crate::params::{EntryId, own_entry};
@@ -57,6 +58,14 @@ pub(crate) struct StageState {
     pub(crate) buffers: Range<usize>,
     /// Where in the run the present step is.
     pub(crate) at: At,
+}
+
+/// The gradient of a parameter, at the last look that a step takes at it.
+pub(crate) enum Given<'a, E: Real> {
+    /// It stays as it is.
+    Lent(&'a [E]),
+    /// Nobody reads it after the step: its buffer may become that of the new value.
+    Owned(&'a mut Tensor<E>),
 }
 
 impl StageState {
@@ -192,24 +201,61 @@ impl<E: Real> Memory<E> {
         mut f: impl FnMut(EntryId, &mut Slot<E>, &[E]),
     ) {
         for (label, gradient) in gradients.labelled() {
-            let Some(id) = own_entry(self.store, label) else {
-                continue;
-            };
-            let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.gradients > 0) else {
-                continue;
-            };
-            slot.met += 1;
-            if slot.met < slot.gradients {
-                continue;
-            }
-            slot.met = 0;
-            if slot.gradients == 1 {
-                f(id, slot, gradient.as_slice());
-            } else {
-                let sum = std::mem::take(&mut slot.sum);
-                f(id, slot, &sum);
-                slot.sum = sum;
+            if let Some((id, slot)) = self.meet(label) {
+                slot.with_gradient(gradient.as_slice(), |slot, gradient| f(id, slot, gradient));
             }
         }
+    }
+
+    /// As [`each`](Memory::each), for the last look at the gradients: those that the step may keep are
+    /// handed over for writing.
+    pub(crate) fn each_last(
+        &mut self,
+        gradients: Cow<'_, Gradients<E>>,
+        mut f: impl FnMut(EntryId, &mut Slot<E>, Given<'_, E>),
+    ) {
+        match gradients {
+            Cow::Borrowed(gradients) => {
+                self.each(gradients, |id, slot, gradient| f(id, slot, Given::Lent(gradient)));
+            }
+            Cow::Owned(mut gradients) => {
+                for (label, gradient) in gradients.labelled_mut() {
+                    match self.meet(label) {
+                        Some((id, slot)) if slot.gradients == 1 => {
+                            f(id, slot, Given::Owned(gradient));
+                        }
+                        Some((id, slot)) => slot.with_gradient(&[], |slot, sum| {
+                            f(id, slot, Given::Lent(sum));
+                        }),
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// The parameter that a gradient belongs to, if it has a part in this step and this is the last of its
+    /// gradients.
+    fn meet(&mut self, label: Label) -> Option<(EntryId, &mut Slot<E>)> {
+        let id = own_entry(self.store, label)?;
+        let slot = self.slots.get_mut(id).filter(|slot| slot.gradients > 0)?;
+        slot.met += 1;
+        if slot.met < slot.gradients {
+            return None;
+        }
+        slot.met = 0;
+        Some((id, slot))
+    }
+}
+
+impl<E: Real> Slot<E> {
+    /// Calls `f` with the gradient of this step: the only one, or the sum of several.
+    fn with_gradient(&mut self, only: &[E], f: impl FnOnce(&mut Self, &[E])) {
+        if self.gradients == 1 {
+            return f(self, only);
+        }
+        let sum = std::mem::take(&mut self.sum);
+        f(self, &sum);
+        self.sum = sum;
     }
 }

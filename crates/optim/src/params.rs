@@ -56,7 +56,7 @@ fn next_store() -> u64 {
 /// let tape = Tape::new();
 /// let p = params.bind(&tape);
 /// let loss = (p[w] * p[w]).sum() + p[b];
-/// Sgd::new(0.1).step(&mut params, &loss.backward()?)?;
+/// Sgd::new(0.1).step(&mut params, loss.backward()?)?;
 ///
 /// assert_eq!(params.get(w), &Tensor::from([0.8, 1.6]));
 /// assert_eq!(params.get(b).item(), 0.4);
@@ -387,5 +387,26 @@ impl<E: Real> Entry<E> {
         let mut target = spare.unwrap_or_else(|| Tensor::zeros(self.value.shape().clone()));
         write(Some(self.value.as_slice()), target.as_mut_slice());
         self.spare = Some(std::mem::replace(&mut self.value, target));
+    }
+
+    /// As [`rewrite`](Entry::rewrite), into a tensor of the same shape in place of the spare one: `write`
+    /// finds there what it holds, and afterwards the old value is in it. Says whether it was done: not if
+    /// the value can be changed in place, or if somebody else holds the buffer of `room`, too.
+    pub(crate) fn exchange(
+        &mut self,
+        room: &mut Tensor<E>,
+        write: impl FnOnce(&[E], &mut [E]),
+    ) -> bool {
+        if self.value.get_mut_slice().is_some() {
+            return false;
+        }
+        let Some(target) = room.get_mut_slice() else {
+            return false;
+        };
+        write(self.value.as_slice(), target);
+        self.version += 1;
+        self.spare = None;
+        std::mem::swap(&mut self.value, room);
+        true
     }
 }

@@ -16,6 +16,7 @@ pub(crate) const BLOCK: usize = 16 * CHUNK;
 ///
 /// Stages that only scale need no loop of their own at the two ends: the one multiplies where the update
 /// is read, the other where it is subtracted.
+#[derive(Clone, Copy)]
 pub(crate) struct Pass<'a, E: Real> {
     before: E,
     stages: &'a [Stage<E>],
@@ -50,10 +51,10 @@ impl<'a, E: Real> Pass<'a, E> {
     }
 
     /// Passes `source` through the stages and subtracts it: `target = old - update`. Without `old` the
-    /// parameter is changed in place.
+    /// parameter is changed in place; without `source` it is what `target` holds.
     pub(crate) fn subtract(
         self,
-        source: &[E],
+        source: Option<&[E]>,
         old: Option<&[E]>,
         target: &mut [E],
         memory: &mut [E],
@@ -62,14 +63,15 @@ impl<'a, E: Real> Pass<'a, E> {
         let remembered = pass.remembered;
         let each = |k: usize, target: &mut [E], memory: &mut [E]| {
             let block = k * BLOCK..k * BLOCK + target.len();
-            pass.subtract_block(&source[block.clone()], old.map(|old| &old[block]), target, memory);
+            let source = source.map(|source| &source[block.clone()]);
+            pass.subtract_block(source, old.map(|old| &old[block]), target, memory);
         };
         threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
     }
 
     fn subtract_block(
         &self,
-        source: &[E],
+        source: Option<&[E]>,
         old: Option<&[E]>,
         target: &mut [E],
         mut memory: &mut [E],
@@ -87,16 +89,18 @@ impl<'a, E: Real> Pass<'a, E> {
         let nothing_to_do = !self.states.iter().any(|state| state.applies);
         for (k, target) in target.chunks_mut(CHUNK).enumerate() {
             let chunk = k * CHUNK..k * CHUNK + target.len();
-            let source = &source[chunk.clone()];
+            let source = source.map(|source| &source[chunk.clone()]);
             let old = old.map(|old| &old[chunk]);
             let own;
             (own, memory) = memory.split_at_mut(self.remembered * target.len());
-            if nothing_to_do {
+            if let Some(source) = source
+                && nothing_to_do
+            {
                 subtract(target, old, self.before, self.after, source);
                 continue;
             }
             let update = &mut scratch[..target.len()];
-            scaled(update, self.before, source);
+            scaled(update, self.before, source.unwrap_or(target));
             self.run(old.unwrap_or(target), update, own);
             subtract(target, old, E::ONE, self.after, update);
         }

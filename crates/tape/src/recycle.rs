@@ -228,6 +228,14 @@ impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
     }
 }
 
+impl<E: Real, T: Recyclable<E> + Clone> Clone for Recycled<E, T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::with_room(self.len());
+        copy.extend_from_slice(self);
+        copy
+    }
+}
+
 impl<E: Real, T: Recyclable<E>> std::ops::Deref for Recycled<E, T> {
     type Target = Vec<T>;
     fn deref(&self) -> &Vec<T> {

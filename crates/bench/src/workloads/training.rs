@@ -68,7 +68,7 @@ impl<L: Fn(&Tape<f32>, &Bound<f32>) -> TensorVar<f32>> Training<L> {
         let gradients = loss.backward().expect("the loss is on the tape");
         look(&p, &gradients);
         let value = f64::from(loss.item());
-        self.optimizer.step(&mut self.params, &gradients).expect("finite gradients");
+        self.optimizer.step(&mut self.params, gradients).expect("finite gradients");
         value
     }
 

@@ -21,7 +21,7 @@ use crate::{Chain, Schedule};
 /// let mut opt = GradientDescent::new(0.25);
 /// let tape = Tape::new();
 /// let p = params.bind(&tape);
-/// opt.step(&mut params, &(p[x] * p[x]).sum().backward()?)?;
+/// opt.step(&mut params, (p[x] * p[x]).sum().backward()?)?;
 /// assert_eq!(params.get(x), &Tensor::from([0.5, 1.0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -7,6 +7,8 @@ mod adam;
 mod adaptive;
 mod descent;
 
+use std::borrow::Cow;
+
 use autograd::Gradients;
 use tape::Real;
 
@@ -164,10 +166,10 @@ macro_rules! framed {
             /// # Errors
             /// See [`Chain::step`]; nothing is changed then.
             #[track_caller]
-            pub fn step(
+            pub fn step<'a>(
                 &mut self,
                 params: &mut Params<E>,
-                gradients: &Gradients<E>,
+                gradients: impl Into<Cow<'a, Gradients<E>>>,
             ) -> Result<(), Error> {
                 self.frame.chain.step(params, gradients)
             }
