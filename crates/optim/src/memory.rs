@@ -10,7 +10,7 @@ use tape::{Label, Real, Tensor};
 
 use crate::numeric::{by_blocks, first_non_finite, norm, zero_if_finite};
 use crate::params::{EntryId, own_entry};
-use crate::transforms::At;
+use crate::transforms::{At, State};
 use crate::{Error, Params};
 
 /// What a chain remembers of the parameters of one store.
@@ -72,6 +72,12 @@ impl StageState {
     /// The factor of a stage that only multiplies.
     pub(crate) fn factor<E: Real>(&self) -> Option<E> {
         (self.applies && self.scales).then(|| E::lit(self.at.coefficients[0]))
+    }
+
+    /// Its part of what the chain remembers of a chunk of `len` elements.
+    pub(crate) fn own<'a, E: Real>(&self, memory: &'a mut [E], len: usize) -> State<'a, E> {
+        let own = self.buffers.start * len..self.buffers.end * len;
+        State::new(&mut memory[own], self.buffers.len())
     }
 }
 

@@ -81,20 +81,23 @@ impl<'a, E: Real> Part<'a, E> {
         let Slot { stages, update, memory, buffers, .. } = slot;
         let states = &stages[self.first..self.end()];
         let pass = Pass::new(self.stages, states, *buffers);
-        let kept = (self.first > 0).then_some(&**update);
         let gradient = match given {
             Given::Lent(gradient) => gradient,
             // Where the recording holds the old value, the new one takes the place of the gradient: no
             // other memory is touched.
             Given::Owned(gradient) => {
-                let write = |old: &[E], x: &mut [E]| pass.subtract(kept, Some(old), x, memory);
+                let write = |old: &[E], x: &mut [E]| match self.first {
+                    0 => pass.replace(old, x, memory),
+                    _ => pass.subtract(update, Some(old), x, memory),
+                };
                 if entry.exchange(gradient, write) {
                     return;
                 }
                 gradient.as_slice()
             }
         };
-        entry.rewrite(|old, x| pass.subtract(kept.or(Some(gradient)), old, x, memory));
+        let source = if self.first == 0 { gradient } else { update };
+        entry.rewrite(|old, x| pass.subtract(source, old, x, memory));
     }
 
     /// Tells the stages where the step is; the norm is for the first.

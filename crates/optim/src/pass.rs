@@ -5,7 +5,7 @@ use tape::{Real, threads};
 use crate::CHUNK;
 use crate::chain::Stage;
 use crate::memory::StageState;
-use crate::transforms::State;
+use crate::transforms::subtract_from;
 use crate::vector::vectorised;
 
 /// How many elements a thread works on at a time: some ten microseconds. Where the cuts are changes no
@@ -51,10 +51,10 @@ impl<'a, E: Real> Pass<'a, E> {
     }
 
     /// Passes `source` through the stages and subtracts it: `target = old - update`. Without `old` the
-    /// parameter is changed in place; without `source` it is what `target` holds.
+    /// parameter is changed in place.
     pub(crate) fn subtract(
         self,
-        source: Option<&[E]>,
+        source: &[E],
         old: Option<&[E]>,
         target: &mut [E],
         memory: &mut [E],
@@ -63,15 +63,14 @@ impl<'a, E: Real> Pass<'a, E> {
         let remembered = pass.remembered;
         let each = |k: usize, target: &mut [E], memory: &mut [E]| {
             let block = k * BLOCK..k * BLOCK + target.len();
-            let source = source.map(|source| &source[block.clone()]);
-            pass.subtract_block(source, old.map(|old| &old[block]), target, memory);
+            pass.subtract_block(&source[block.clone()], old.map(|old| &old[block]), target, memory);
         };
         threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
     }
 
     fn subtract_block(
         &self,
-        source: Option<&[E]>,
+        source: &[E],
         old: Option<&[E]>,
         target: &mut [E],
         mut memory: &mut [E],
@@ -89,20 +88,48 @@ impl<'a, E: Real> Pass<'a, E> {
         let nothing_to_do = !self.states.iter().any(|state| state.applies);
         for (k, target) in target.chunks_mut(CHUNK).enumerate() {
             let chunk = k * CHUNK..k * CHUNK + target.len();
-            let source = source.map(|source| &source[chunk.clone()]);
+            let source = &source[chunk.clone()];
             let old = old.map(|old| &old[chunk]);
             let own;
             (own, memory) = memory.split_at_mut(self.remembered * target.len());
-            if let Some(source) = source
-                && nothing_to_do
-            {
+            if nothing_to_do {
                 subtract(target, old, self.before, self.after, source);
                 continue;
             }
             let update = &mut scratch[..target.len()];
-            scaled(update, self.before, source.unwrap_or(target));
+            scaled(update, self.before, source);
             self.run(old.unwrap_or(target), update, own);
             subtract(target, old, E::ONE, self.after, update);
+        }
+    }
+
+    /// Passes what `target` holds through the stages, and puts `old - update` there.
+    pub(crate) fn replace(self, old: &[E], target: &mut [E], memory: &mut [E]) {
+        let pass = self.scale_after().scale_before();
+        let remembered = pass.remembered;
+        let each = |k: usize, target: &mut [E], memory: &mut [E]| {
+            let block = k * BLOCK..k * BLOCK + target.len();
+            pass.replace_block(&old[block], target, memory);
+        };
+        threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
+    }
+
+    fn replace_block(&self, old: &[E], target: &mut [E], mut memory: &mut [E]) {
+        for (old, x) in old.chunks(CHUNK).zip(target.chunks_mut(CHUNK)) {
+            let own;
+            (own, memory) = memory.split_at_mut(self.remembered * x.len());
+            if self.before != E::ONE {
+                scale(x, self.before);
+            }
+            match self.states.iter().rposition(|state| state.applies) {
+                Some(last) => {
+                    self.run_until(last, old, x, own);
+                    let (stage, state) = (&self.stages[last], &self.states[last]);
+                    let own = state.own(own, x.len());
+                    stage.transform.chunk_and_subtract(&state.at, own, old, self.after, x);
+                }
+                None => subtract_from(old, self.after, x),
+            }
         }
     }
 
@@ -134,15 +161,26 @@ impl<'a, E: Real> Pass<'a, E> {
 
     /// Runs the stages over one chunk.
     fn run(&self, parameter: &[E], update: &mut [E], memory: &mut [E]) {
-        let len = update.len();
-        for (stage, state) in self.stages.iter().zip(self.states) {
+        self.run_until(self.stages.len(), parameter, update, memory);
+    }
+
+    /// Runs the stages before `end`.
+    fn run_until(&self, end: usize, parameter: &[E], update: &mut [E], memory: &mut [E]) {
+        for (stage, state) in self.stages[..end].iter().zip(self.states) {
             if state.applies {
-                let own = state.buffers.start * len..state.buffers.end * len;
-                let own = State::new(&mut memory[own], state.buffers.len());
+                let own = state.own(memory, update.len());
                 stage.transform.chunk(&state.at, own, parameter, update);
             }
         }
     }
+}
+
+/// `x = factor x`.
+fn scale<E: Real>(x: &mut [E], factor: E) {
+    vectorised(
+        #[inline(always)]
+        move || x.iter_mut().for_each(|x| *x = factor * *x),
+    );
 }
 
 /// `out = factor x`.

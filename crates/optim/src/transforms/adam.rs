@@ -63,25 +63,72 @@ impl<E: Real> Transform<E> for ScaleByAdam {
 
     fn chunk(&self, at: &At, state: State<'_, E>, _: &[E], update: &mut [E]) {
         let [mean, square] = state.split();
-        let [correct1, correct2] = at.coefficients.map(E::lit);
-        let (keep1, intake1) = (E::lit(self.beta1), E::lit(1.0 - self.beta1));
-        let (keep2, intake2) = (E::lit(self.beta2), E::lit(1.0 - self.beta2));
-        // One of the two is 0, so that the loop has no branch.
-        let (outside, inside) = if self.inside {
-            (E::ZERO, E::lit(self.epsilon))
-        } else {
-            (E::lit(self.epsilon), E::ZERO)
-        };
+        let moments = self.moments(at);
         vectorised(
             #[inline(always)]
             move || {
                 for ((u, m), v) in update.iter_mut().zip(mean).zip(square) {
-                    let next_m = keep1 * *m + intake1 * *u;
-                    let next_v = keep2 * *v + intake2 * *u * *u;
-                    *u = correct1 * next_m / ((correct2 * next_v + inside).sqrt() + outside);
-                    (*m, *v) = (next_m, next_v);
+                    (*u, *m, *v) = moments.next(*u, *m, *v);
                 }
             },
         );
+    }
+
+    fn chunk_and_subtract(
+        &self,
+        at: &At,
+        state: State<'_, E>,
+        parameter: &[E],
+        factor: E,
+        x: &mut [E],
+    ) {
+        let [mean, square] = state.split();
+        let moments = self.moments(at);
+        vectorised(
+            #[inline(always)]
+            move || {
+                for (((x, m), v), &parameter) in x.iter_mut().zip(mean).zip(square).zip(parameter) {
+                    let (u, next_m, next_v) = moments.next(*x, *m, *v);
+                    (*x, *m, *v) = (parameter - factor * u, next_m, next_v);
+                }
+            },
+        );
+    }
+}
+
+/// The numbers that are the same for all elements of a parameter in one step.
+#[derive(Clone, Copy)]
+struct Moments<E> {
+    keep: [E; 2],
+    intake: [E; 2],
+    correct: [E; 2],
+    /// One of the two is 0, so that the loop has no branch.
+    outside: E,
+    inside: E,
+}
+
+impl ScaleByAdam {
+    fn moments<E: Real>(&self, at: &At) -> Moments<E> {
+        let betas = [self.beta1, self.beta2];
+        let (zero, epsilon) = (E::ZERO, E::lit(self.epsilon));
+        let (outside, inside) = if self.inside { (zero, epsilon) } else { (epsilon, zero) };
+        Moments {
+            keep: betas.map(E::lit),
+            intake: betas.map(|beta| E::lit(1.0 - beta)),
+            correct: at.coefficients.map(E::lit),
+            outside,
+            inside,
+        }
+    }
+}
+
+impl<E: Real> Moments<E> {
+    /// The update that becomes of the gradient `g`, and both means with it.
+    #[inline(always)]
+    fn next(self, g: E, m: E, v: E) -> (E, E, E) {
+        let m = self.keep[0] * m + self.intake[0] * g;
+        let v = self.keep[1] * v + self.intake[1] * g * g;
+        let u = self.correct[0] * m / ((self.correct[1] * v + self.inside).sqrt() + self.outside);
+        (u, m, v)
     }
 }

@@ -29,6 +29,8 @@ use std::fmt::Debug;
 
 use tape::Real;
 
+use crate::vector::vectorised;
+
 pub use adadelta::ScaleByAdadelta;
 pub use adagrad::ScaleByAdagrad;
 pub use adam::ScaleByAdam;
@@ -109,6 +111,35 @@ pub trait Transform<E: Real>: Debug + Send + Sync {
     /// power of two apart. Where a loop writes to one of them before it reads the same place of another,
     /// processors take the two for one and wait: so read first, and then write.
     fn chunk(&self, at: &At, state: State<'_, E>, parameter: &[E], update: &mut [E]);
+
+    /// Does the work of `chunk` as the last stage, and subtracts: `x` holds the update at first, and in the
+    /// end `parameter - factor u`, where `u` is what `chunk` makes of it.
+    ///
+    /// A transform that has one loop for both waits for memory once where two loops wait twice. It must
+    /// give the same bits.
+    fn chunk_and_subtract(
+        &self,
+        at: &At,
+        state: State<'_, E>,
+        parameter: &[E],
+        factor: E,
+        x: &mut [E],
+    ) {
+        self.chunk(at, state, parameter, x);
+        subtract_from(parameter, factor, x);
+    }
+}
+
+/// `x = parameter - factor x`.
+pub(crate) fn subtract_from<E: Real>(parameter: &[E], factor: E, x: &mut [E]) {
+    vectorised(
+        #[inline(always)]
+        move || {
+            for (x, &parameter) in x.iter_mut().zip(parameter) {
+                *x = parameter - factor * *x;
+            }
+        },
+    );
 }
 
 /// What a [`Transform`] has to know of the updates before it changes one.
