@@ -27,6 +27,9 @@ fn add<E: Real>(slot: &mut E, cotangent: E) {
     *slot = *slot + cotangent + E::ZERO;
 }
 
+/// How many nodes a sweep looks ahead for kernels whose cotangents are complete.
+const AHEAD: u32 = 16;
+
 /// A first-order sweep over a recording.
 pub(crate) struct FirstOrder<'a, E: Real> {
     recording: &'a Recording<E>,
@@ -158,16 +161,57 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         if slots.iter().all(Option::is_none) || self.recording.tensor_info(first).leaf {
             return;
         }
+        let kernel = self.recording.has_kernel(first);
+        if kernel && slots.iter().flatten().any(|g| matches!(g, Cotangent::Recorded(_))) {
+            self.compute_for_kernels(first);
+        }
         // What has flowed to a node that nobody asks for is used up here.
         let keep = (first..first + group).any(|t| self.is_asked(t));
         let slots = &mut self.tensors[first as usize..(first + group) as usize];
         let cotangents: SmallVec<[_; 3]> =
             slots.iter_mut().map(|slot| if keep { slot.clone() } else { slot.take() }).collect();
-        if self.recording.has_kernel(first) {
-            self.kernel(first, cotangents);
-        } else {
-            self.composite(first, cotangents);
+        match kernel {
+            true => self.kernel(first, cotangents),
+            false => self.composite(first, cotangents),
         }
+    }
+
+    /// Computes what the kernel of `first` reads, in one pass over the data with what the next kernels will
+    /// read, as far as all has flowed there, and with the value of the result.
+    fn compute_for_kernels(&self, first: u32) {
+        let recording = self.recording;
+        let at = recording.tensor_info(first).at;
+        recording.compute(|ask| {
+            if let NodeId::Tensor(t) = self.out {
+                ask(recording.tensor(t));
+            }
+            // What the nodes passed by will hand something to.
+            let mut open: SmallVec<[u32; 16]> = SmallVec::new();
+            let mut next = first + 1;
+            while next > 0 && next + AHEAD > first {
+                let info = recording.tensor_info(next - 1);
+                let group = info.first..info.first + info.group;
+                next = info.first;
+                if info.leaf || !info.active {
+                    continue;
+                }
+                // Elementwise nodes hand over pending work, which is not there yet; and so do scalars.
+                let complete = info.at == at && !open.iter().any(|t| group.contains(t));
+                if !complete || !recording.has_kernel(info.first) {
+                    break;
+                }
+                for t in group {
+                    if let Some(Cotangent::Recorded(g)) = self.tensors[t as usize] {
+                        ask(g);
+                    }
+                }
+                recording.for_each_operand(NodeId::Tensor(info.first), |operand| {
+                    if let NodeId::Tensor(t) = operand {
+                        open.push(t);
+                    }
+                });
+            }
+        });
     }
 
     fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
