@@ -134,7 +134,7 @@ fn mlp_step(
         batch += 1;
         let p = params.bind(&tape);
         let hidden = (tape.constant(x).matmul(p[w1]) + p[b1]).relu();
-        let predicted = hidden.matmul(p[w2]) + p[b2];
+        let predicted = hidden.dense(p[w2], p[b2]);
         let loss = loss(predicted, tape.constant(y)) + 1e-3 * p[w1].square().sum();
         let g = loss.backward().expect("live");
         step(&mut opt, &mut params, g);

@@ -46,8 +46,8 @@ impl Network {
     }
 
     fn predict(&self, p: &Bound, x: TensorVar) -> TensorVar {
-        let hidden = (x.matmul(p[self.w1]) + p[self.b1]).relu();
-        hidden.matmul(p[self.w2]) + p[self.b2]
+        let hidden = x.dense(p[self.w1], p[self.b1]).relu();
+        hidden.dense(p[self.w2], p[self.b2])
     }
 }
 

@@ -136,3 +136,21 @@ fn batches_on_threads_agree_with_the_composite() {
         }
     }
 }
+
+#[test]
+fn a_dense_layer_is_a_product_and_a_sum() {
+    for shape in [&[4, 3][..], &[3], &[2, 2, 3]] {
+        let x = numbers(shape, -1.0, 1.0);
+        let (w, b) = (numbers([3, 2], -1.0, 1.0), numbers([2], -1.0, 1.0));
+        let layer = |v: &[TensorVar]| v[0].dense(v[1], v[2]);
+        assert_kernels_are_composites(layer, &[x.clone(), w.clone(), b.clone()]);
+        // What has flowed to an input before is added to, and not replaced.
+        let twice = |v: &[TensorVar]| layer(v) * layer(v) + v[2];
+        assert_kernels_are_composites(twice, &[x.clone(), w.clone(), b.clone()]);
+
+        let tape = Tape::new();
+        let (x, w, b) = (tape.tensor(x), tape.tensor(w), tape.tensor(b));
+        let (fused, apart) = (x.dense(w, b).value(), (x.matmul(w) + b).value());
+        assert_relative_eq!(fused, apart, max_relative = 1e-13);
+    }
+}

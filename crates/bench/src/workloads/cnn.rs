@@ -42,7 +42,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         let second =
             first.conv2d(p[kernels2], p[bias2], Conv2d::new()).relu().max_pool2d(Pool2d::new(2));
         let flat = second.reshape([IMAGES, 512]);
-        (flat.matmul(p[w]) + p[b]).cross_entropy(&labels)
+        flat.dense(p[w], p[b]).cross_entropy(&labels)
     };
     let training = Training {
         workload: "T3",

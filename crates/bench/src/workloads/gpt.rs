@@ -127,7 +127,7 @@ fn layer_norm(p: &Bound<f32>, x: TensorVar<f32>, Norm(gain, bias): Norm) -> Tens
 }
 
 fn dense(p: &Bound<f32>, x: TensorVar<f32>, Dense(weight, bias): Dense) -> TensorVar<f32> {
-    x.matmul(p[weight]) + p[bias]
+    x.dense(p[weight], p[bias])
 }
 
 /// Runs the workload.

@@ -46,7 +46,7 @@ pub(crate) fn run(settings: &Settings) -> Report {
         let x = p[e].embedding(&tokens).reshape([TIME, BATCH, 64]);
         let zero = tape.constant(&zeros);
         let y = x.lstm(zero, zero, p[wih], p[whh], p[b]).0;
-        (y.reshape([TIME * BATCH, UNITS]).matmul(p[wo]) + p[bo]).cross_entropy(&next)
+        y.reshape([TIME * BATCH, UNITS]).dense(p[wo], p[bo]).cross_entropy(&next)
     };
     let training = Training {
         workload: "T4",

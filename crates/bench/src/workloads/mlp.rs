@@ -34,9 +34,9 @@ pub(crate) fn run(settings: &Settings) -> Report {
     let w3 = params.insert("W3", weight(4, [256, 10]));
     let b3 = params.insert("b3", weight(5, [10]));
     let loss = |tape: &Tape<f32>, p: &Bound<f32>| {
-        let first = (tape.constant(&x).matmul(p[w1]) + p[b1]).relu();
-        let second = (first.matmul(p[w2]) + p[b2]).relu();
-        (second.matmul(p[w3]) + p[b3]).cross_entropy(&labels)
+        let first = tape.constant(&x).dense(p[w1], p[b1]).relu();
+        let second = first.dense(p[w2], p[b2]).relu();
+        second.dense(p[w3], p[b3]).cross_entropy(&labels)
     };
     let training = Training {
         workload: "T2",

@@ -21,8 +21,8 @@ pub(crate) fn run(settings: &Settings) -> Report {
     let w2 = params.insert("W2", weight(2, [10, 1]));
     let b2 = params.insert("b2", weight(3, [1]));
     let loss = |tape: &Tape<f32>, p: &Bound<f32>| {
-        let hidden = (tape.constant(&x).matmul(p[w1]) + p[b1]).relu();
-        (hidden.matmul(p[w2]) + p[b2]).mse_loss(tape.constant(&y))
+        let hidden = tape.constant(&x).dense(p[w1], p[b1]).relu();
+        hidden.dense(p[w2], p[b2]).mse_loss(tape.constant(&y))
     };
     let training = Training {
         workload: "T1",

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
+mod dense;
 
 use smallvec::{SmallVec, smallvec};
 

@@ -54,5 +54,25 @@ pub(crate) fn cases() -> Vec<Case> {
         });
     let at =
         |case: Case, [a, b]: [&[usize]; 2]| case.at([inside(a, -1.0, 1.0), inside(b, -1.0, 1.0)]);
-    vec![shapes.into_iter().fold(matmul, at)]
+    let dense = whole!(
+        "dense",
+        "x.dense(w, b)",
+        "dx = g w^T, dw = x^T g, db = the sum of the rows of g",
+        |x| x[0].dense(x[1], x[2]),
+        |x| {
+            let product = naive_matmul(&x[0], &x[1]);
+            let bias = x[2].as_slice();
+            naive::build(product.shape(), |i| naive::at(&product, i) + bias[i[i.len() - 1]])
+        }
+    );
+    let layers: [[&[usize]; 3]; 6] = [
+        [&[4, 3], &[3, 2], &[2]],
+        [&[3], &[3, 2], &[2]],
+        [&[2, 2, 3], &[3, 1], &[1]],
+        [&[0, 3], &[3, 2], &[2]],
+        [&[2, 0], &[0, 3], &[3]],
+        [&[2, 3], &[3, 0], &[0]],
+    ];
+    let layer = |case: Case, shapes: [&[usize]; 3]| case.at(shapes.map(|s| inside(s, -1.0, 1.0)));
+    vec![shapes.into_iter().fold(matmul, at), layers.into_iter().fold(dense, layer)]
 }
