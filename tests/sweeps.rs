@@ -315,3 +315,102 @@ fn asked_for_scalars_are_found_through_tensors() {
     let second = z.grad_recorded(&[y]).unwrap()[0].unwrap().grad_recorded(&[x]).unwrap()[0];
     assert!((second.unwrap().value() - 3.0 * 3.0 * 2.0 * 2.0).abs() < 1e-12);
 }
+
+/// Models in which numbers that a kernel has made are handed on, added to and shared on their way.
+fn streams() -> Vec<(&'static str, fn(&[TensorVar]) -> Vec<TensorVar>)> {
+    // Each gives tensors on the way, and the loss at the end.
+    vec![
+        ("residuals", |v| {
+            let mut h = v[0] + v[0].dense(v[1], v[2]);
+            let first = h;
+            h += h.layer_norm(v[2], v[3], 1e-5).dense(v[1], v[3]).gelu();
+            h += h.layer_norm(v[3], v[2], 1e-5).dense(v[1], v[2]);
+            vec![first, h, h.layer_norm(v[2], v[3], 1e-5).square().sum()]
+        }),
+        ("both operands of a sum go to kernels again", |v| {
+            let (a, b) = (v[0].dense(v[1], v[2]), v[0].dense(v[1], v[3]));
+            let sum = a + b;
+            let both = a.softmax(-1).matmul(v[1]) + b.softmax(0).matmul(v[1]);
+            vec![a, sum, (sum.matmul(v[1]) * both).sum()]
+        }),
+        ("a number for all elements", |v| {
+            let sums = stack(&[v[0].sum(), (v[1] * v[1]).sum(), v[2].sum() + v[3].sum()], 0);
+            vec![sums, sums.softmax(0).index_select(0, [1, 2, 1]).square().sum()]
+        }),
+        ("handed on and used", |v| {
+            let fma = v[0].mul_add(v[4], v[0]);
+            let h = fma.dense(v[1], v[2]) - fma;
+            vec![fma, h, (h.dense(v[1], v[3]) + h * h - v[4]).softmax(-1).square().sum()]
+        }),
+        ("handed on to one operand and used for the other", |v| {
+            let (a, b) = (v[0].dense(v[1], v[2]), v[4].dense(v[1], v[3]));
+            vec![a, b, (a - b).matmul(v[1]).square().sum()]
+        }),
+        ("used for a kernel now and for another one later", |v| {
+            let a = v[0].dense(v[1], v[2]);
+            let b = a.exp().dense(v[1], v[3]);
+            vec![a, b, (a * b).matmul(v[1]).square().sum()]
+        }),
+        ("broadcast sums", |v| {
+            let h = v[0].dense(v[1], v[2]) + v[3];
+            let k = h.dense(v[1], v[3]) + v[2] + h.sum_axes(0);
+            vec![h, k, k.layer_norm(v[2], v[3], 1e-5).exp().sum()]
+        }),
+    ]
+}
+
+#[test]
+fn what_kernels_hand_on_is_what_recorded_rules_say() {
+    for (name, f) in streams() {
+        let tape = Tape::new();
+        let wave = |shape: &[usize], phase: f64| {
+            let n = shape.iter().product::<usize>();
+            let data = (0..n).map(|i| (0.7 * i as f64 + phase).sin() + 0.2).collect();
+            tape.tensor(Tensor::new(shape, data))
+        };
+        let leaves = [
+            wave(&[4, 3], 0.0),
+            wave(&[3, 3], 1.0),
+            wave(&[3], 2.0),
+            wave(&[3], 3.0),
+            wave(&[4, 3], 4.0),
+        ];
+        let made = f(&leaves);
+        let (&loss, on_the_way) = made.split_last().unwrap();
+        let all: Vec<TensorVar> = leaves.iter().chain(on_the_way).copied().collect();
+        let recorded = loss.grad_recorded(&all).unwrap();
+        let asked: Vec<Handle> = all.iter().map(|&v| v.into()).collect();
+        let (of_leaves, of_all) = (loss.backward().unwrap(), loss.grad(&asked).unwrap());
+        for (k, (&v, expected)) in all.iter().zip(&recorded).enumerate() {
+            let Some(expected) = expected else {
+                assert!(of_all.get(v).is_none(), "{name}: variable {k}");
+                continue;
+            };
+            let expected = expected.value();
+            assert_relative_eq!(of_all.wrt(v), expected, max_relative = 1e-11, epsilon = 1e-12);
+            if k < leaves.len() {
+                assert_relative_eq!(
+                    of_leaves.wrt(v),
+                    expected,
+                    max_relative = 1e-11,
+                    epsilon = 1e-12
+                );
+            }
+        }
+        // A pass leaves nothing behind that the next one would add to.
+        let again = loss.backward().unwrap();
+        for &leaf in &leaves {
+            assert_eq!(again.get(leaf), of_leaves.get(leaf), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_cotangent_of_the_result_is_there_after_a_kernel_has_read_what_was_made_of_it() {
+    let tape = Tape::new();
+    let (x, w) = (tape.tensor([[0.5, -1.0]]), tape.tensor([[2.0], [0.25]]));
+    let y = x.matmul(w) * 2.0;
+    let g = y.grad(&[y, x]).unwrap();
+    assert_eq!(g.wrt(y), Tensor::from([[1.0]]));
+    assert_eq!(g.wrt(x), Tensor::from([[4.0, 0.5]]));
+}

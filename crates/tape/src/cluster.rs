@@ -69,7 +69,7 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
     }
     force_all(inner, |targets| targets.push(t));
     let lane = inner.tensors.borrow();
-    lane.nodes[t as usize].value.clone().expect("the line above has computed it")
+    lane.nodes[t as usize].value.clone().expect(lower::USED_UP)
 }
 
 /// Computes the values of the tensor nodes that `list` pushes, those of one shape together.

@@ -59,8 +59,8 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) low: u32,
     /// Whether it depends on a leaf.
     pub(crate) active: bool,
-    /// Whether another node was made of it, or several cotangents are this one.
-    pub(crate) used: bool,
+    /// How many nodes were made of it; more than one, too, if several cotangents are this one.
+    pub(crate) uses: u32,
     pub(crate) label: Option<Label>,
 }
 
@@ -278,11 +278,6 @@ impl<E: Real> Inner<E> {
     pub(crate) fn start_of_tail(&self) -> Option<u32> {
         let marks = self.marks.borrow();
         marks.last().filter(|_| marks.len() > 1).map(|mark| mark.nodes as u32)
-    }
-
-    /// Whether a tensor node is in the part that will be cut off at the end of a sweep.
-    pub(crate) fn is_in_tail(&self, t: u32) -> bool {
-        self.start_of_tail().is_some_and(|start| start <= t)
     }
 
     /// Appends a tensor node; the operands must have been checked.

@@ -84,7 +84,7 @@ impl<E: Real> TensorVar<E> {
             pending: 0,
             low: 0,
             active: matches!(kind, Kind::Leaf),
-            used: false,
+            uses: 0,
             label,
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), inner.tag_now.get())
@@ -122,7 +122,7 @@ impl<E: Real> TensorVar<E> {
             pending: 0,
             low: 0,
             active: true,
-            used: false,
+            uses: 0,
             label: None,
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), tag)
@@ -237,7 +237,7 @@ impl<E: Real> TensorVar<E> {
         let arity = operands.len() as u8;
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
         let (pending, low) = lane.pending(recorded.clone());
-        recorded.for_each(|t| lane.nodes[t as usize].used = true);
+        recorded.for_each(|t| lane.nodes[t as usize].uses += 1);
         let node = TensorNode {
             kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
             shape,
@@ -247,7 +247,7 @@ impl<E: Real> TensorVar<E> {
             pending,
             low,
             active,
-            used: false,
+            uses: 0,
             label: None,
         };
         let index = inner.push_tensor(lane, node);
@@ -287,7 +287,7 @@ impl<E: Real> TensorVar<E> {
         let lane = &mut *tensors;
         let active = self.node(lane).active;
         let (pending, low) = lane.pending(std::iter::once(self.index));
-        lane.nodes[self.index as usize].used = true;
+        lane.nodes[self.index as usize].uses += 1;
         let node = TensorNode {
             kind: Kind::Total { operand: self.index },
             shape: Shape::scalar(),
@@ -297,7 +297,7 @@ impl<E: Real> TensorVar<E> {
             pending,
             low,
             active,
-            used: false,
+            uses: 0,
             label: None,
         };
         let index = inner.push_tensor(lane, node);

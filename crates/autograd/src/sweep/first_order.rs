@@ -170,6 +170,11 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let slots = &mut self.tensors[first as usize..(first + group) as usize];
         let cotangents: SmallVec<[_; 3]> =
             slots.iter_mut().map(|slot| if keep { slot.clone() } else { slot.take() }).collect();
+        for cotangent in cotangents.iter().flatten().filter(|_| keep) {
+            if let Cotangent::Recorded(g) = cotangent {
+                self.recording.share(*g);
+            }
+        }
         match kernel {
             true => self.kernel(first, cotangents),
             false => self.composite(first, cotangents),
@@ -224,16 +229,17 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             first,
             cotangents.into_iter(),
             |id| is_needed(recording, needs, id),
-            |t| match slots[t as usize].take() {
-                // A contribution is looked at before it is added.
-                sum if watched => {
-                    slots[t as usize] = sum;
-                    None
-                }
-                Some(Cotangent::Owned(sum)) => Some(sum),
-                other => {
-                    slots[t as usize] = other;
-                    None
+            |t| {
+                let slot = &mut slots[t as usize];
+                let lent = match slot {
+                    // A contribution is looked at before it is added; and a buffer that another tensor has
+                    // part in would have to be copied.
+                    Some(Cotangent::Owned(sum)) => !watched && sum.get_mut_slice().is_some(),
+                    _ => false,
+                };
+                match slot.take_if(|_| lent) {
+                    Some(Cotangent::Owned(sum)) => Some(sum),
+                    _ => None,
                 }
             },
             |t, cotangent| handed.push((t, cotangent)),
@@ -249,15 +255,29 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
         let recording = self.recording;
         let incoming = self.finite_numbers(&cotangents);
-        let cotangents: Group<E> =
-            cotangents.into_iter().map(|g| g.map(|g| g.into_recorded(recording))).collect();
+        let mut owned: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
+        let mut recorded_cotangents: Group<E> = SmallVec::new();
+        for cotangent in cotangents {
+            let is_owned = matches!(cotangent, Some(Cotangent::Owned(_)));
+            let recorded = cotangent.map(|g| g.into_recorded(recording));
+            owned.extend(recorded.filter(|_| is_owned));
+            recorded_cotangents.push(recorded);
+        }
         let mut handed: super::Handed<E> = Default::default();
         recording.tensor_rule(
             first,
-            &cotangents,
+            &recorded_cotangents,
             |id| self.needed(id),
             |operand, cotangent| handed.push((operand, cotangent)),
         );
+        if let Some(incoming) = &incoming {
+            for (_, cotangent) in &handed {
+                recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent.value());
+            }
+        }
+        for g in owned {
+            self.hand_on(g, &mut handed);
+        }
         // What goes to several operands is not used up by the first kernel that reads it.
         for (k, (_, cotangent)) in handed.iter().enumerate() {
             if handed[..k].iter().any(|(_, other)| other.key() == cotangent.key()) {
@@ -265,9 +285,6 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             }
         }
         for (operand, cotangent) in handed {
-            if let Some(incoming) = &incoming {
-                recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent.value());
-            }
             match operand {
                 NodeId::Tensor(t) => self.accumulate(t, Cotangent::Recorded(cotangent)),
                 NodeId::Scalar(i) => {
@@ -275,6 +292,35 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                 }
             }
         }
+    }
+
+    /// Where a rule has handed on `g`, numbers of the sweep's own, as it came, and made nothing else of it, the
+    /// operands get the numbers, which kernels can add to in place.
+    fn hand_on(&mut self, g: TensorVar<E>, handed: &mut super::Handed<E>) {
+        let recording = self.recording;
+        let same = |other: &TensorVar<E>| other.key() == g.key();
+        let mut own = handed.iter().filter(|(_, other)| same(other)).peekable();
+        if own.peek().is_none() {
+            return;
+        }
+        // The sum of a tensor hands on a number that is the same for all elements.
+        let shape = g.shape();
+        let fits = |operand| match operand {
+            NodeId::Tensor(t) => recording.tensor(t).shape() == shape,
+            NodeId::Scalar(_) => false,
+        };
+        let numbers =
+            if own.all(|&(operand, _)| fits(operand)) { recording.take_back(g) } else { None };
+        let Some(numbers) = numbers else {
+            return recording.share(g);
+        };
+        handed.retain(|(operand, other)| {
+            let own = same(other);
+            if let (true, NodeId::Tensor(t)) = (own, *operand) {
+                self.accumulate(t, Cotangent::Owned(numbers.clone()));
+            }
+            !own
+        });
     }
 
     /// Sums what flows to a tensor.

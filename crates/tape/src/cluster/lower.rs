@@ -58,6 +58,9 @@ pub(super) struct Lowering<E: Real> {
     locals: Vec<Operand>,
 }
 
+/// What a sweep says of a cotangent that it has taken back.
+pub(super) const USED_UP: &str = "a rule has kept a cotangent, which the sweep has used up since";
+
 const NOWHERE: Operand = Operand::Constant(u32::MAX);
 
 impl<E: Real> Default for Lowering<E> {
@@ -163,7 +166,7 @@ impl<E: Real> Lowering<E> {
         let Kind::Elementwise { opcode, operands: numbers, arity, constants } =
             lane.nodes[t as usize].kind
         else {
-            unreachable!("only elementwise nodes are members of a program")
+            panic!("{USED_UP}")
         };
         let mut operands = [NOWHERE; MAX_OPERANDS];
         for k in 0..arity as usize {
@@ -205,7 +208,8 @@ impl<E: Real> Lowering<E> {
                 Operand::Repeated(self.repeated.len() as u32 - 1)
             }
             (None, Kind::Lift { scalar }) => self.constant(inner.scalars.node(scalar).1),
-            (None, _) => unreachable!("an operand of another shape was computed before"),
+            // An operand of another shape was computed before.
+            (None, _) => panic!("{USED_UP}"),
         };
         self.places[t as usize] = (self.program, place);
         place

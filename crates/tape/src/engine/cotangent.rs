@@ -6,7 +6,7 @@ use super::{NodeId, Recording, fit};
 use crate::inner::Kind;
 use crate::kernel_rule::{KernelCall, Place, add_to};
 use crate::registry::NO_TAPE;
-use crate::{Real, Tensor, TensorVar, recycle};
+use crate::{Real, Shape, Tensor, TensorVar, recycle};
 
 /// What has flowed to a tensor so far.
 #[derive(Clone, Debug)]
@@ -31,13 +31,26 @@ impl<E: Real> Cotangent<E> {
     /// Adds another cotangent of the same tensor.
     pub fn add(self, other: Self, recording: &Recording<E>) -> Self {
         match (self, other) {
-            (Cotangent::Owned(mut sum), Cotangent::Owned(other)) => {
+            (Cotangent::Owned(mut sum), Cotangent::Owned(mut other)) => {
+                // What somebody else holds would have to be copied.
+                if sum.get_mut_slice().is_none() {
+                    std::mem::swap(&mut sum, &mut other);
+                }
                 add_to(&mut sum, &other);
                 recycle::give(other.into_buffer());
                 Cotangent::Owned(sum)
             }
-            (sum, other) => {
-                Cotangent::Recorded(sum.into_recorded(recording) + other.into_recorded(recording))
+            (Cotangent::Owned(mut sum), Cotangent::Recorded(g))
+            | (Cotangent::Recorded(g), Cotangent::Owned(mut sum)) => {
+                let value = recording.computed(g, sum.shape());
+                if let (Some(value), Some(_)) = (value, sum.get_mut_slice()) {
+                    add_to(&mut sum, &value);
+                    return Cotangent::Owned(sum);
+                }
+                Cotangent::Recorded(recording.constant(sum) + g)
+            }
+            (Cotangent::Recorded(sum), Cotangent::Recorded(other)) => {
+                Cotangent::Recorded(sum + other)
             }
         }
     }
@@ -61,26 +74,59 @@ impl<E: Real> Recording<E> {
         }
     }
 
-    /// Notes that several cotangents are `g`.
+    /// Notes that several cotangents are `g`, or that it is asked for later.
     pub fn share(&self, g: TensorVar<E>) {
         if self.tensor_id(g).is_some() {
-            self.inner.tensors.borrow_mut().nodes[g.index as usize].used = true;
+            self.inner.tensors.borrow_mut().nodes[g.index as usize].uses += 2;
         }
     }
 
-    /// Frees the value of a cotangent that has been consumed, if nothing else was made of it. Whoever
-    /// asks for it all the same finds it pending, as it was.
+    /// Takes the numbers of a constant back of which no other node was made. Whoever asks for it all the same
+    /// is told that it has been used up.
+    pub fn take_back(&self, constant: TensorVar<E>) -> Option<Tensor<E>> {
+        let mut lane = self.inner.tensors.borrow_mut();
+        let node = &mut lane.nodes[constant.index as usize];
+        if node.uses == 0 { node.value.take() } else { None }
+    }
+
+    /// The value of a cotangent, if it has been computed and has the shape of its tensor.
+    fn computed(&self, g: TensorVar<E>, shape: &Shape) -> Option<Tensor<E>> {
+        let t = self.tensor_id(g)?;
+        let value = self.inner.tensors.borrow().nodes[t as usize].value.clone();
+        value.filter(|value| value.shape() == shape)
+    }
+
+    /// Frees the value of a cotangent that has been consumed, if nothing else was made of it, and the
+    /// constants that it alone was made of: the cotangents of the operation before. Whoever asks for it all the
+    /// same finds it pending, as it was.
     fn free(&self, g: TensorVar<E>) {
-        if self.tensor_id(g).is_none() || !self.inner.is_in_tail(g.index) {
+        let Some(tail) = self.inner.start_of_tail() else {
+            return;
+        };
+        if self.tensor_id(g).is_none_or(|t| t < tail) {
             return;
         }
         let mut lane = self.inner.tensors.borrow_mut();
         let node = &mut lane.nodes[g.index as usize];
-        if !node.used && matches!(node.kind, Kind::Elementwise { .. }) {
-            if let Some(value) = node.value.take() {
+        let Kind::Elementwise { operands, arity, constants, .. } = node.kind else {
+            return;
+        };
+        if node.uses > 0 {
+            return;
+        }
+        if let Some(value) = node.value.take() {
+            recycle::give(value.into_buffer());
+        }
+        (node.pending, node.low) = (1, g.index);
+        for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
+            let node = &mut lane.nodes[operands[k] as usize];
+            if operands[k] >= tail
+                && matches!(node.kind, Kind::Constant)
+                && node.uses == 1
+                && let Some(value) = node.value.take()
+            {
                 recycle::give(value.into_buffer());
             }
-            (node.pending, node.low) = (1, g.index);
         }
     }
 

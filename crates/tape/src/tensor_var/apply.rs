@@ -71,7 +71,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         let known = numbers.iter().all(|&i| (i as usize) < lane.nodes.len());
         assert!(known, "{name}: the tape was cut while the operation ran");
         let active = numbers.iter().any(|&i| lane.nodes[i as usize].active);
-        numbers.iter().for_each(|&i| lane.nodes[i as usize].used = true);
+        numbers.iter().for_each(|&i| lane.nodes[i as usize].uses += 1);
         let displaced = lane.put_op(op);
         let call = lane.calls.len() as u32;
         let first = lane.nodes.len() as u32;
@@ -92,7 +92,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
                 pending: 0,
                 low: 0,
                 active,
-                used: false,
+                uses: 0,
                 label: None,
             };
             handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
