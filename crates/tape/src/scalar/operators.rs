@@ -127,15 +127,17 @@ impl<E: Real> Neg for &Var<E> {
 impl<E: Real> Sum for Var<E> {
     #[inline]
     #[track_caller]
-    fn sum<I: Iterator<Item = Self>>(mut iter: I) -> Self {
-        let Some(mut sum) = iter.next() else {
-            return Var::constant(E::ZERO);
-        };
-        // A loop and not `fold`: a closure would lose the caller's line.
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        let mut sum = None;
+        // A loop and not `fold`: a closure would lose the caller's line. And one place that asks for the next
+        // number, so that what makes it becomes part of the loop.
         for x in iter {
-            sum += x;
+            sum = Some(match sum {
+                Some(sum) => sum + x,
+                None => x,
+            });
         }
-        sum
+        sum.unwrap_or(Var::constant(E::ZERO))
     }
 }
 

@@ -96,25 +96,41 @@ impl<E: Real> Var<E> {
             let index = t.scalars.push(Opcode::primitive(p), self.index, other.index, value);
             return Var { value, index, tag };
         }
-        self.binary_mixed(other, p, value)
+        let (index, tag) = Self::binary_mixed(self.parts(), other.parts(), p, value);
+        Var { value, index, tag }
     }
 
-    /// A binary operation with constants, or across the parts of a tape that have their own tags.
+    #[inline(always)]
+    fn parts(self) -> (E, u64) {
+        (self.value, u64::from(self.index) << 32 | u64::from(self.tag))
+    }
+
+    /// The index and the tag of a binary operation with constants, or across the parts of a tape that have
+    /// their own tags.
+    ///
+    /// Numbers go in and out, which fit into registers: a call with handles, though it is hardly ever taken,
+    /// would make every operation before it put its handles in memory.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn binary_mixed(self, other: Self, p: Primitive, value: E) -> Self {
-        match (self.tag == NO_TAPE, other.tag == NO_TAPE) {
+    fn binary_mixed(a: (E, u64), b: (E, u64), p: Primitive, value: E) -> (u32, u32) {
+        let [a, b] = [a, b].map(|(value, place)| Var {
+            value,
+            index: (place >> 32) as u32,
+            tag: place as u32,
+        });
+        let var = match (a.tag == NO_TAPE, b.tag == NO_TAPE) {
             (true, true) => Var::constant(value),
-            (false, true) => self.with_constant(other.value, p, CONSTANT_RIGHT, value),
-            (true, false) => other.with_constant(self.value, p, CONSTANT_LEFT, value),
+            (false, true) => a.with_constant(b.value, p, CONSTANT_RIGHT, value),
+            (true, false) => b.with_constant(a.value, p, CONSTANT_LEFT, value),
             (false, false) => {
-                let (t, tag) = registry::find::<E>(self.tag);
-                t.assert_owns(other.tag);
-                let index = t.scalars.push(Opcode::primitive(p), self.index, other.index, value);
+                let (t, tag) = registry::find::<E>(a.tag);
+                t.assert_owns(b.tag);
+                let index = t.scalars.push(Opcode::primitive(p), a.index, b.index, value);
                 Var { value, index, tag }
             }
-        }
+        };
+        (var.index, var.tag)
     }
 
     /// An operation of `self` and the constant `c`, which stands on the given `side`.
