@@ -34,6 +34,7 @@ fn at_point(case: &Case, values: &[Tensor], fixed: &[bool]) -> Result<Found, Str
     let expected = reference(case.reference, values);
     let (value, gradient) = double(case, values, fixed)?;
     close("value and reference", &value, &expected, case.accuracy)?;
+    same_bits(&(case.plain)(&values.iter().collect::<Vec<_>>()), &value)?;
 
     let (single_value, single_gradient) = single(case, values, fixed)?;
     close("single precision", &single_value, &value, case.single_accuracy)?;
@@ -144,6 +145,15 @@ fn close(what: &str, a: &Tensor, b: &Tensor, tolerance: f64) -> Result<(), Strin
         }
     }
     Ok(())
+}
+
+/// Without a tape the operation must say exactly what it says on one.
+fn same_bits(plain: &Tensor, recorded: &Tensor) -> Result<(), String> {
+    let bits = |x: &Tensor| -> Vec<u64> { x.iter().map(|x| x.to_bits()).collect() };
+    if plain.shape() == recorded.shape() && bits(plain) == bits(recorded) {
+        return Ok(());
+    }
+    Err(format!("on plain tensors it is {plain}, on recorded ones {recorded}"))
 }
 
 /// The operation on recorded numbers, element by element, must say what it says on tensors.

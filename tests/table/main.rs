@@ -7,6 +7,7 @@
 //! - The Hessian against finite differences of the gradient.
 //! - Value and gradient in single precision against those in double precision.
 //! - The operation on recorded numbers against that on tensors.
+//! - The operation on plain tensors, without a tape: the same bits.
 //!
 //! The file is written by `WENGERT_WRITE_DOCS=1 cargo test --test table`; the test fails if it is out of
 //! date, or if an operation has no case.
@@ -77,6 +78,8 @@ fn what_is_wrong_is_found() {
     assert!(found(&once).unwrap_err().contains("hessian"));
     let wrong_single = Case { run_single: |x| x[0].sin() * 1.001, ..of("sin") };
     assert!(found(&wrong_single).unwrap_err().contains("single"));
+    let wrong_plain = Case { plain: |x| x[0].sin() * (1.0 + f64::EPSILON), ..of("sin") };
+    assert!(found(&wrong_plain).unwrap_err().contains("plain"));
     let wrong_scalar = Case { scalar: Some(|x| x[0].sin() + 1e-9), ..of("sin") };
     assert!(found(&wrong_scalar).unwrap_err().contains("numbers"));
 }

@@ -21,6 +21,8 @@ pub struct Case {
     pub run: fn(&[TensorVar<f64>]) -> TensorVar<f64>,
     /// The same in single precision.
     pub run_single: fn(&[TensorVar<f32>]) -> TensorVar<f32>,
+    /// The same on plain tensors.
+    pub plain: fn(&[&Tensor]) -> Tensor,
     /// The same on recorded numbers, if it is elementwise.
     pub scalar: Option<OnNumbers>,
     /// An independent computation of the value.
@@ -118,6 +120,7 @@ impl Case {
         derivative: &'static str,
         run: fn(&[TensorVar<f64>]) -> TensorVar<f64>,
         run_single: fn(&[TensorVar<f32>]) -> TensorVar<f32>,
+        plain: fn(&[&Tensor]) -> Tensor,
         scalar: Option<OnNumbers>,
         reference: Reference,
     ) -> Self {
@@ -128,6 +131,7 @@ impl Case {
             kinks: "",
             run,
             run_single,
+            plain,
             scalar,
             reference,
             points: Vec::new(),
@@ -198,6 +202,86 @@ impl Case {
     }
 }
 
+/// The text of a case, read for plain tensors: functions have their plain twins there.
+macro_rules! plainly {
+    ($run:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::cases::plain::*;
+        $run
+    }};
+}
+pub(crate) use plainly;
+
+/// What the names of free functions mean in a case that runs on plain tensors.
+pub(crate) mod plain {
+    use std::borrow::Borrow;
+
+    use crate::{Attention, Indices, Operand, Reduction, Tensor};
+
+    pub(crate) fn concat(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        Tensor::concat(tensors, axis)
+    }
+    pub(crate) fn stack(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        Tensor::stack(tensors, axis)
+    }
+    pub(crate) fn einsum(subscripts: &str, operands: &[impl Borrow<Tensor>]) -> Tensor {
+        Tensor::einsum(subscripts, operands)
+    }
+    pub(crate) fn where_(
+        mask: impl Operand<f64>,
+        x: impl Operand<f64>,
+        y: impl Operand<f64>,
+    ) -> Tensor {
+        Tensor::where_(mask, x, y)
+    }
+    pub(crate) fn scaled_dot_product_attention(
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        attention: Attention<&Tensor>,
+    ) -> Tensor {
+        Tensor::scaled_dot_product_attention(q, k, v, attention)
+    }
+    pub(crate) fn multi_head_attention(
+        qkv: &Tensor,
+        heads: usize,
+        attention: Attention<&Tensor>,
+    ) -> Tensor {
+        Tensor::multi_head_attention(qkv, heads, attention)
+    }
+
+    // And the helpers of the cases.
+
+    pub(crate) trait Value {
+        fn value(&self) -> Tensor;
+    }
+    impl Value for Tensor {
+        fn value(&self) -> Tensor {
+            self.clone()
+        }
+    }
+
+    pub(crate) fn together(results: &[impl Borrow<Tensor>]) -> Tensor {
+        let flat: Vec<Tensor> = results.iter().map(|result| result.borrow().flatten()).collect();
+        Tensor::concat(&flat, 0)
+    }
+    pub(crate) fn all_of(loss: impl Fn(Reduction) -> Tensor) -> Tensor {
+        together(&[loss(Reduction::None), loss(Reduction::Mean), loss(Reduction::Sum)])
+    }
+    pub(crate) fn numbers(_: &Tensor, indices: &Indices) -> Tensor {
+        indices.as_slice().iter().map(|&i| i as f64).collect()
+    }
+    pub(crate) fn truth(_: &Tensor, truth: bool) -> Tensor {
+        Tensor::scalar(f64::from(u8::from(truth)))
+    }
+    pub(crate) fn power(x: &Tensor, n: f64) -> Tensor {
+        x.powf(n)
+    }
+    pub(crate) fn select(a: &Tensor, b: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
+        Tensor::select_gt(a, b, x, y)
+    }
+}
+
 /// A case of an elementwise operation: name, how it is called, derivative, the operation on `x[0]`, `x[1]`, ...,
 /// the reference on numbers, and the ranges of the arguments.
 macro_rules! elementwise {
@@ -208,6 +292,7 @@ macro_rules! elementwise {
             $derivative,
             |$x: &[$crate::TensorVar<f64>]| $run,
             |$x: &[$crate::TensorVar<f32>]| $run,
+            |$x: &[&$crate::Tensor]| $crate::cases::plainly!($run),
             Some(|$x: &[$crate::Var<f64>]| $run),
             $crate::cases::Reference::Each(|$r: &[f64]| $reference),
         )
@@ -226,6 +311,7 @@ macro_rules! whole {
             $derivative,
             |$x: &[$crate::TensorVar<f64>]| $run,
             |$x: &[$crate::TensorVar<f32>]| $run,
+            |$x: &[&$crate::Tensor]| $crate::cases::plainly!($run),
             None,
             $crate::cases::Reference::Whole(|$r: &[$crate::Tensor]| $reference),
         )

@@ -155,10 +155,22 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) program: RefCell<Option<crate::program::record::Log>>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
+    /// Whether the pool of buffers counts this as a tape that is alive.
+    counted: bool,
 }
 
 impl<E: Real> Inner<E> {
     pub(crate) fn new(detail: Detail) -> Rc<Self> {
+        recycle::tape_made::<E>();
+        Self::build(detail, true)
+    }
+
+    /// An arena for which the pool keeps no buffers.
+    pub(crate) fn uncounted() -> Rc<Self> {
+        Self::build(Detail::Least, false)
+    }
+
+    fn build(detail: Detail, counted: bool) -> Rc<Self> {
         let inner = Rc::new(Inner {
             tag_now: Cell::new(registry::NO_TAPE),
             epoch: Cell::new(0),
@@ -172,6 +184,7 @@ impl<E: Real> Inner<E> {
             scratch: Cell::default(),
             program: RefCell::default(),
             marks: RefCell::default(),
+            counted,
         });
         inner.begin();
         inner
@@ -225,6 +238,13 @@ impl<E: Real> Inner<E> {
         if let Some(tag) = first {
             self.rewind(tag);
         }
+    }
+
+    /// Takes out what places of operations and rules still hold of earlier recordings. The caller drops it
+    /// when nothing of the tape is borrowed: that may run code of a user.
+    pub(crate) fn take_leftovers(&self) -> impl Sized + use<E> {
+        let ops = std::mem::take(&mut self.tensors.borrow_mut().ops);
+        (ops, self.rules.borrow_mut().take_leftovers())
     }
 
     /// The tag of a node, by the length of the recording that `length` reads off a mark.
@@ -297,6 +317,8 @@ impl<E: Real> Drop for Inner<E> {
         for mark in self.marks.borrow().iter() {
             registry::retire::<E>(mark.tag);
         }
-        recycle::tape_dropped::<E>();
+        if self.counted {
+            recycle::tape_dropped::<E>();
+        }
     }
 }

@@ -81,6 +81,6 @@ pub use scalar::Var;
 pub use shape::{IntoAxes, Shape};
 pub use symbol::Symbol;
 pub use tape::Tape;
-pub use tensor::Tensor;
+pub use tensor::{Operand, Tensor, infer};
 pub use tensor_var::{HandleKey, TensorVar, apply_op, try_apply_op};
 pub use threads::with_threads;

@@ -1,15 +1,15 @@
 //! The element types: `f32` and `f64`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{Display, LowerExp};
 use std::iter::Sum;
 use std::thread::LocalKey;
 
 use approx::{AbsDiffEq, RelativeEq, UlpsEq};
 
-use crate::Elementary;
 use crate::recycle::{Pool, Recyclable};
 use crate::registry::{Cursor, Registry};
+use crate::{Elementary, Tape};
 
 /// The element of a tape: `f32` or `f64`.
 ///
@@ -62,6 +62,8 @@ pub trait Real:
     #[doc(hidden)]
     fn pool() -> &'static LocalKey<RefCell<Pool<Self>>>;
     #[doc(hidden)]
+    fn side_tape() -> &'static LocalKey<Cell<Option<Tape<Self>>>>;
+    #[doc(hidden)]
     fn matmul(
         c: &mut [Self],
         a: crate::kernels::Matrix<'_, Self>,
@@ -71,11 +73,12 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($f:ident, $cursor:ident, $registry:ident, $pool:ident) => {
+    ($f:ident, $cursor:ident, $registry:ident, $pool:ident, $side_tape:ident) => {
         thread_local! {
             static $cursor: Cursor<$f> = const { Cursor::new() };
             static $registry: RefCell<Registry<$f>> = const { RefCell::new(Registry::new()) };
             static $pool: RefCell<Pool<$f>> = RefCell::new(Pool::default());
+            static $side_tape: Cell<Option<Tape<$f>>> = const { Cell::new(None) };
         }
 
         impl Real for $f {
@@ -122,6 +125,10 @@ macro_rules! real {
             fn pool() -> &'static LocalKey<RefCell<Pool<Self>>> {
                 &$pool
             }
+            #[inline(always)]
+            fn side_tape() -> &'static LocalKey<Cell<Option<Tape<Self>>>> {
+                &$side_tape
+            }
             fn matmul(
                 c: &mut [Self],
                 a: crate::kernels::Matrix<'_, Self>,
@@ -134,5 +141,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, CURSOR_F32, REGISTRY_F32, POOL_F32);
-real!(f64, CURSOR_F64, REGISTRY_F64, POOL_F64);
+real!(f32, CURSOR_F32, REGISTRY_F32, POOL_F32, SIDE_TAPE_F32);
+real!(f64, CURSOR_F64, REGISTRY_F64, POOL_F64, SIDE_TAPE_F64);

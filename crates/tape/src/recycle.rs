@@ -22,6 +22,8 @@ pub struct Pool<E: Real> {
     offsets: Shelf<usize>,
     /// The tapes alive on this thread; the last one to go empties the pool.
     tapes: usize,
+    /// How many plain functions are under way: their results leave for good, so they are not counted here.
+    paused: usize,
 }
 
 struct Class<E> {
@@ -61,6 +63,7 @@ impl<E: Real> Default for Pool<E> {
             flags: Shelf(SmallVec::new()),
             offsets: Shelf(SmallVec::new()),
             tapes: 0,
+            paused: 0,
         }
     }
 }
@@ -73,7 +76,7 @@ fn with_pool<E: Real, R>(f: impl FnOnce(&mut Pool<E>) -> R) -> Option<R> {
 /// A buffer of `len` elements of unspecified value that nobody else holds.
 pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
     let recycled = with_pool(|pool: &mut Pool<E>| {
-        if pool.tapes == 0 {
+        if pool.tapes == 0 || pool.paused > 0 {
             return None;
         }
         let k = match pool.classes.binary_search_by_key(&len, |class| class.len) {
@@ -100,6 +103,7 @@ pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
         let found = pool.classes.binary_search_by_key(&buffer.len(), |class| class.len);
         if let Ok(k) = found
             && pool.classes[k].out > 0
+            && pool.paused == 0
         {
             pool.classes[k].out -= 1;
             pool.classes[k].free.push(buffer);
@@ -109,6 +113,15 @@ pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
 
 pub(crate) fn tape_made<E: Real>() {
     with_pool(|pool: &mut Pool<E>| pool.tapes += 1);
+}
+
+/// From here on buffers come from the allocator and go back to it, until [`resume`].
+pub(crate) fn pause<E: Real>() {
+    with_pool(|pool: &mut Pool<E>| pool.paused += 1);
+}
+
+pub(crate) fn resume<E: Real>() {
+    with_pool(|pool: &mut Pool<E>| pool.paused -= 1);
 }
 
 pub(crate) fn tape_reset<E: Real>() {
@@ -124,7 +137,7 @@ pub(crate) fn tape_dropped<E: Real>() {
     with_pool(|pool: &mut Pool<E>| {
         pool.tapes -= 1;
         if pool.tapes == 0 {
-            *pool = Pool::default();
+            *pool = Pool { paused: pool.paused, ..Pool::default() };
         }
     });
 }

@@ -306,4 +306,10 @@ impl<E: Real> RuleTable<E> {
     pub(crate) fn rewind(&mut self, used: usize) {
         self.used = used;
     }
+
+    /// Takes out the rules with parameters, of which none may be in use.
+    pub(crate) fn take_leftovers(&mut self) -> Vec<Rc<Entry<E>>> {
+        debug_assert_eq!(self.used, 0);
+        std::mem::take(&mut self.stateful)
+    }
 }

@@ -40,8 +40,12 @@ impl Tape<f64> {
 
 impl<E: Real> Tape<E> {
     fn build(detail: Detail) -> Self {
-        recycle::tape_made::<E>();
         Tape { inner: Inner::new(detail) }
+    }
+
+    /// A tape for which the pool keeps no buffers.
+    pub(crate) fn uncounted() -> Self {
+        Tape { inner: Inner::uncounted() }
     }
 
     /// An empty tape that also keeps the line of every scalar operation, for messages: write
@@ -144,6 +148,14 @@ impl<E: Real> Tape<E> {
     pub fn reset(&mut self) {
         self.inner.retire();
         recycle::tape_reset::<E>();
+        self.inner.begin();
+    }
+
+    /// Forgets the recording, operations and rules included. To the pool of buffers it is no `reset`, so it
+    /// does not make those of other tapes older.
+    pub(crate) fn clear(&mut self) {
+        self.inner.retire();
+        drop(self.inner.take_leftovers());
         self.inner.begin();
     }
 

@@ -3,6 +3,12 @@
 mod approximate;
 mod construct;
 mod display;
+mod functions;
+mod operators;
+mod several;
+mod side_tape;
+
+pub use side_tape::{Operand, infer};
 
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;

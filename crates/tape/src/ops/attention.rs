@@ -30,19 +30,26 @@ use head::{Head, Inputs, Mask};
 /// assert_eq!(y.value()[[0, 0]], 1.0);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Attention<E: Real = f64> {
+pub struct Attention<M = TensorVar> {
     /// Whether query `i` sees the keys up to `i` only, counted from the first.
     pub causal: bool,
     /// By what the products of queries and keys are multiplied: `1 / sqrt(d)` if it is `None`.
     pub scale: Option<f64>,
     /// What is added to the scaled products; its shape broadcasts to theirs, `[..., t, s]`. Minus
     /// infinity hides a key. A query from which all keys are hidden has NaN as its result.
-    pub mask: Option<TensorVar<E>>,
+    pub mask: Option<M>,
 }
 
-impl<E: Real> Default for Attention<E> {
+impl<M> Default for Attention<M> {
     fn default() -> Self {
         Attention { causal: false, scale: None, mask: None }
+    }
+}
+
+impl<M> Attention<M> {
+    /// The same with `f` of the mask.
+    pub(crate) fn map_mask<N>(self, f: impl FnOnce(M) -> N) -> Attention<N> {
+        Attention { causal: self.causal, scale: self.scale, mask: self.mask.map(f) }
     }
 }
 
@@ -385,7 +392,7 @@ pub fn scaled_dot_product_attention<E: Real>(
     q: TensorVar<E>,
     k: TensorVar<E>,
     v: TensorVar<E>,
-    attention: Attention<E>,
+    attention: Attention<TensorVar<E>>,
 ) -> TensorVar<E> {
     expect(try_scaled_dot_product_attention(q, k, v, attention))
 }
@@ -399,7 +406,7 @@ pub fn try_scaled_dot_product_attention<E: Real>(
     q: TensorVar<E>,
     k: TensorVar<E>,
     v: TensorVar<E>,
-    attention: Attention<E>,
+    attention: Attention<TensorVar<E>>,
 ) -> Result<TensorVar<E>, Error> {
     let Attention { causal, scale, mask } = attention;
     let mut inputs: SmallVec<[TensorVar<E>; 4]> = smallvec![q, k, v];

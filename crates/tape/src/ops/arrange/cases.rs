@@ -102,7 +102,7 @@ pub(crate) fn cases() -> Vec<Case> {
             pieces,
             |x| {
                 let parts = x[0].split(1, &[1, x[0].shape()[1] - 1]);
-                together(&[parts[1] * parts[0], parts[0]])
+                together(&[&parts[1] * &parts[0], parts[0].flatten()])
             },
             |x| {
                 let s = x[0].shape();
@@ -122,7 +122,7 @@ pub(crate) fn cases() -> Vec<Case> {
             pieces,
             |x| {
                 let parts = x[0].chunk(0, 2);
-                together(&[parts[0], parts[parts.len() - 1].square()])
+                together(&[parts[0].flatten(), parts[parts.len() - 1].square()])
             },
             |x| {
                 let (s, data) = (x[0].shape(), x[0].as_slice());
@@ -141,7 +141,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "unbind",
             "x.unbind(axis)",
             pieces,
-            |x| x[0].unbind(1)[1] * x[0].unbind(1)[0],
+            |x| &x[0].unbind(1)[1] * &x[0].unbind(1)[0],
             |x| naive::build(&[x[0].shape()[0]], |i| {
                 naive::at(&x[0], &[i[0], 1]) * naive::at(&x[0], &[i[0], 0])
             })

@@ -1,8 +1,8 @@
 //! Cases of attention.
 
 use super::{Attention, multi_head_attention, scaled_dot_product_attention};
+use crate::Tensor;
 use crate::cases::{Case, inside, naive, whole};
-use crate::{Tensor, TensorVar};
 
 /// The definition for matrices: `head` picks the numbers of queries, keys and values.
 fn attention(
@@ -108,7 +108,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "multi_head_attention(qkv, heads, attention)",
             derivative,
             |x| {
-                let attention = Attention { causal: true, scale: None, mask: None::<TensorVar<_>> };
+                let attention = Attention { causal: true, ..Attention::default() };
                 multi_head_attention(x[0], 2, attention)
             },
             |x| of_heads(&x[0])

@@ -260,7 +260,7 @@ impl<E: Real> VjpKernel<E> for Packed {
 pub fn multi_head_attention<E: Real>(
     qkv: TensorVar<E>,
     heads: usize,
-    attention: Attention<E>,
+    attention: Attention<TensorVar<E>>,
 ) -> TensorVar<E> {
     expect(try_multi_head_attention(qkv, heads, attention))
 }
@@ -273,7 +273,7 @@ pub fn multi_head_attention<E: Real>(
 pub fn try_multi_head_attention<E: Real>(
     qkv: TensorVar<E>,
     heads: usize,
-    attention: Attention<E>,
+    attention: Attention<TensorVar<E>>,
 ) -> Result<TensorVar<E>, Error> {
     let Attention { causal, scale, mask } = attention;
     let mut inputs: SmallVec<[TensorVar<E>; 4]> = smallvec![qkv];
