@@ -87,7 +87,8 @@ fn nobody_holds_the_operands_afterwards() {
 
 /// An operation that computes with plain tensors, and may panic.
 struct Inside {
-    held: Rc<()>,
+    /// Says whether the operation is still there.
+    _held: Rc<()>,
     panics: bool,
 }
 
@@ -113,7 +114,7 @@ impl Op<f64> for Inside {
 fn plain_functions_are_called_inside_of_others() {
     let x = Tensor::from([[1.0, 2.0, 3.0]]);
     let held = Rc::new(());
-    let y = x.apply_op(Inside { held: held.clone(), panics: false });
+    let y = x.apply_op(Inside { _held: held.clone(), panics: false });
     assert_eq!(y, x.softmax(-1));
     // The operation went with the call.
     assert_eq!(Rc::strong_count(&held), 1);
@@ -125,7 +126,7 @@ fn a_panic_in_between_does_no_harm() {
     let held = Rc::new(());
     let before = x.softmax(-1);
     for _ in 0..3 {
-        let op = Inside { held: held.clone(), panics: true };
+        let op = Inside { _held: held.clone(), panics: true };
         let panicked = catch_unwind(AssertUnwindSafe(|| x.apply_op(op)));
         assert!(panicked.is_err());
         assert_eq!(Rc::strong_count(&held), 1);

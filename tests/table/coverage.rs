@@ -137,3 +137,32 @@ pub(crate) fn check(cases: &[&str]) {
     let stale: Vec<&str> = EXEMPT.iter().map(|e| e.0).filter(|&e| !offered.contains(e)).collect();
     assert!(stale.is_empty(), "exemptions of what there is not: {stale:?}");
 }
+
+/// Panics if a method or function that returns an error has no twin for plain tensors. (For the others the cases
+/// see to that: their text is compiled for plain tensors, too.)
+pub(crate) fn check_plain_twins() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/crates/tape/src"));
+    let read = |path: &Path| std::fs::read_to_string(path).expect("it can be read");
+    let plain: BTreeSet<String> = ["functions.rs", "several.rs"]
+        .iter()
+        .flat_map(|file| {
+            let source = read(&root.join("tensor").join(file));
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            source.split(|c| !word(c)).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut sources = Vec::new();
+    files(&root.join("ops"), &mut sources);
+    let mut names = BTreeSet::new();
+    for path in sources {
+        let source = read(&path);
+        names.extend(
+            source.lines().filter_map(|line| declared(line, "pub fn try_")).map(str::to_owned),
+        );
+    }
+    // One for plain tensors alone.
+    assert!(names.remove("one_hot") && names.contains("matmul"));
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !plain.contains(&format!("try_{name}"))).collect();
+    assert!(missing.is_empty(), "without a twin for plain tensors: try_ of {missing:?}");
+}

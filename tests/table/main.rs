@@ -53,6 +53,7 @@ fn no_operation_is_forgotten() {
     let names: Vec<&str> =
         cases::all().into_iter().flat_map(|(_, cases)| cases).map(|case| case.name).collect();
     coverage::check(&names);
+    coverage::check_plain_twins();
 }
 
 /// A wrong value, a wrong derivative and a wrong second derivative are found.
