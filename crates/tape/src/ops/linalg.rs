@@ -39,7 +39,7 @@ mod triangular;
 
 pub use triangular::Triangle;
 
-use crate::op::{Misfit, MisfitKind};
+use crate::op::{Misfit, MisfitKind, Outputs};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Rows and columns of the matrices in the last two axes.
@@ -73,6 +73,24 @@ fn matrices(batch: &Shape, rows: usize, columns: usize) -> Shape {
 /// The shape of a batch of vectors.
 fn vectors(batch: &Shape, len: usize) -> Shape {
     batch.iter().copied().chain([len]).collect()
+}
+
+/// Calls `f(number, matrix, result)` for each square matrix of `a`, whose results have the same shape and are the
+/// only output. Refuses elements that are NaN or infinite.
+fn each_square<E: Real>(
+    a: &Tensor<E>,
+    outputs: &mut Outputs<E>,
+    mut f: impl FnMut(usize, &[E], &mut [E]) -> Result<(), Misfit>,
+) -> Result<(), Misfit> {
+    finite(a)?;
+    let n = square(a.shape())?;
+    let size = (n * n).max(1);
+    let results = outputs.buffer(0).chunks_exact_mut(size);
+    a.as_slice()
+        .chunks_exact(size)
+        .zip(results)
+        .enumerate()
+        .try_for_each(|(k, (a, result))| f(k, a, result))
 }
 
 /// Refuses elements that are NaN or infinite.

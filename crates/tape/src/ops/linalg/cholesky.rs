@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::triangular::{Triangle, columns, try_solve_with, without_columns};
-use super::{batch, finite, of_cotangents, square, which};
+use super::{batch, each_square, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -24,19 +24,14 @@ impl<E: Real> Op<E> for Cholesky {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        finite(&inputs[0])?;
         let n = square(inputs[0].shape())?;
         let count = batch(inputs[0].shape()).elements();
-        let size = (n * n).max(1);
-        let pairs = outputs.buffer(0).chunks_exact_mut(size);
-        for (k, (l, a)) in pairs.zip(inputs[0].as_slice().chunks_exact(size)).enumerate() {
-            if let Err(row) = E::cholesky(a, n, l) {
+        each_square(&inputs[0], outputs, |k, a, l| {
+            E::cholesky(a, n, l).map_err(|row| {
                 let which = which(k, count);
-                let detail = format!("{which} is not positive definite (seen in row {row})");
-                return Err(Misfit::argument(detail));
-            }
-        }
-        Ok(())
+                Misfit::argument(format!("{which} is not positive definite (seen in row {row})"))
+            })
+        })
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let (l, g) = (call.outputs[0], call.cotangent());

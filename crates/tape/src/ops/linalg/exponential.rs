@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::solve::Elimination;
-use super::{batch, checked, finite, of_cotangents, square};
+use super::{batch, checked, each_square, of_cotangents, square};
 use crate::error::expect;
 use crate::kernels::Matrix;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
@@ -92,18 +92,15 @@ impl<E: Real> Op<E> for Exponential {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        finite(&inputs[0])?;
         let n = square(inputs[0].shape())?;
-        let size = (n * n).max(1);
-        let pairs = outputs.buffer(0).chunks_exact_mut(size);
-        for (out, a) in pairs.zip(inputs[0].as_slice().chunks_exact(size)) {
+        each_square(&inputs[0], outputs, |_, a, out| {
             let result = exponential(a, n);
             if result.iter().any(|x| !x.is_finite()) {
                 return Err(Misfit::argument("the exponential overflows"));
             }
             out.copy_from_slice(&result);
-        }
-        Ok(())
+            Ok(())
+        })
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let (a, g) = (call.inputs[0].matrix_transpose(), call.cotangent());

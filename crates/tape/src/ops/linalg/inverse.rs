@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 
 use super::solve::Elimination;
-use super::{batch, finite, matrices, matrix, square};
+use super::{batch, each_square, finite, matrices, matrix, square};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
@@ -21,18 +21,15 @@ impl<E: Real> Op<E> for Inverse {
         Ok(smallvec![inputs[0].clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        finite(&inputs[0])?;
         let n = square(inputs[0].shape())?;
         let count = batch(inputs[0].shape()).elements();
-        let size = (n * n).max(1);
-        let pairs = outputs.buffer(0).chunks_exact_mut(size);
-        for (k, (out, a)) in pairs.zip(inputs[0].as_slice().chunks_exact(size)).enumerate() {
+        each_square(&inputs[0], outputs, |k, a, inverse| {
             let elimination = Elimination::new(a, n).regular(k, count)?;
-            out.fill(E::ZERO);
-            out.iter_mut().step_by(n + 1).for_each(|x| *x = E::ONE);
-            elimination.solve(false, out, n);
-        }
-        Ok(())
+            inverse.fill(E::ZERO);
+            inverse.iter_mut().step_by(n + 1).for_each(|x| *x = E::ONE);
+            elimination.solve(false, inverse, n);
+            Ok(())
+        })
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let adjoint = call.outputs[0].matrix_transpose();
