@@ -68,9 +68,9 @@ pub use kernel_rule::{KernelCall, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 pub use ops::{
     Attention, Conv1d, Conv2d, Conv3d, CrossEntropy, Indices, Interpolation, IntoPair, IntoTriple,
-    Pad, Pool2d, Reduction, Triangle, concat, einsum, multi_head_attention,
-    scaled_dot_product_attention, stack, try_concat, try_einsum, try_multi_head_attention,
-    try_scaled_dot_product_attention, where_,
+    MultiMargin, Pad, Pool2d, Pool3d, Reduction, Triangle, TripletMargin, concat, einsum,
+    multi_head_attention, scaled_dot_product_attention, stack, try_concat, try_einsum,
+    try_multi_head_attention, try_scaled_dot_product_attention, where_,
 };
 #[doc(hidden)]
 pub use program::Dependency;

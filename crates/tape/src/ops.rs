@@ -2,6 +2,7 @@
 //! user's would.
 
 pub(crate) mod activation;
+mod adaptive;
 mod arrange;
 mod attention;
 mod conv;
@@ -35,8 +36,8 @@ pub use einsum::{einsum, try_einsum};
 pub use index::{Indices, where_};
 pub use linalg::Triangle;
 pub(crate) use linalg::factor::Factor;
-pub use loss::{CrossEntropy, Reduction};
-pub use pool::Pool2d;
+pub use loss::{CrossEntropy, MultiMargin, Reduction, TripletMargin};
+pub use pool::{Pool2d, Pool3d};
 pub use resample::Interpolation;
 pub use shape::{concat, stack, try_concat};
 
@@ -60,6 +61,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<crate::cases::Case>)> {
         ("Convolutions", conv::cases::cases()),
         ("Convolutions", conv::other::cases::cases()),
         ("Pooling", pool::cases::cases()),
+        ("Pooling", adaptive::cases::cases()),
         ("Pooling", resample::cases::cases()),
         ("Normalisation", norm::cases::cases()),
         ("Normalisation", normalise::cases::cases()),

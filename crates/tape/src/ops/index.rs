@@ -5,7 +5,7 @@ pub(crate) mod cases;
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
@@ -187,22 +187,38 @@ struct Gather {
 pub(super) struct ScatterAdd {
     pub(super) axis: usize,
     pub(super) indices: Indices,
-    pub(super) len: usize,
+    pub(super) into: Shape,
 }
 
-/// Calls `f(position in the index list, position in the other tensor)`, where the list has the given
-/// shape and the other tensor has `len` entries along the axis.
-fn for_each_place(
+/// Calls `f(position in the index list, position in the other tensor)`. The list has the shape `shape`, which
+/// along no other axis is longer than `other`.
+pub(super) fn for_each_place(
     indices: &Indices,
     shape: &Shape,
     axis: usize,
-    len: usize,
+    other: &Shape,
     mut f: impl FnMut(usize, usize),
 ) {
-    let (_, along, after) = around(shape, axis);
+    if (0..shape.rank()).all(|k| k == axis || shape[k] == other[k]) {
+        let (_, along, after) = around(shape, axis);
+        for (at, &i) in indices.0.iter().enumerate() {
+            let (block, inside) = (at / (along * after), at % after);
+            f(at, (block * other[axis] + i) * after + inside);
+        }
+        return;
+    }
+    let strides = other.strides();
+    let mut index: SmallVec<[usize; 8]> = smallvec![0; shape.rank()];
     for (at, &i) in indices.0.iter().enumerate() {
-        let (block, inside) = (at / (along * after), at % after);
-        f(at, (block * len + i) * after + inside);
+        let beside = (0..shape.rank()).filter(|&k| k != axis).map(|k| index[k] * strides[k]);
+        f(at, beside.sum::<usize>() + i * strides[axis]);
+        for k in (0..shape.rank()).rev() {
+            index[k] += 1;
+            if index[k] < shape[k] {
+                break;
+            }
+            index[k] = 0;
+        }
     }
 }
 
@@ -213,10 +229,10 @@ impl<E: Real> Op<E> for Gather {
     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
         let (own, x) = (&self.shape, inputs[0]);
         let fits =
-            own.rank() == x.rank() && (0..x.rank()).all(|k| k == self.axis || own[k] == x[k]);
+            own.rank() == x.rank() && (0..x.rank()).all(|k| k == self.axis || own[k] <= x[k]);
         if !fits || own.elements() != self.indices.0.len() {
             let detail = format!(
-                "{} indices of shape {own}; their shape may differ along axis {} only",
+                "{} indices of shape {own}; it may be longer along axis {} only",
                 self.indices.0.len(),
                 self.axis
             );
@@ -232,14 +248,13 @@ impl<E: Real> Op<E> for Gather {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let x = inputs[0].as_slice();
-        let len = inputs[0].shape()[self.axis];
-        let out = outputs.buffer(0);
-        for_each_place(&self.indices, &self.shape, self.axis, len, |at, from| out[at] = x[from]);
+        let (other, out) = (inputs[0].shape(), outputs.buffer(0));
+        for_each_place(&self.indices, &self.shape, self.axis, other, |at, from| out[at] = x[from]);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
-        let len = call.inputs[0].shape()[self.axis];
-        let op = ScatterAdd { axis: self.axis, indices: self.indices.clone(), len };
+        let into = call.inputs[0].shape();
+        let op = ScatterAdd { axis: self.axis, indices: self.indices.clone(), into };
         smallvec![Some(call.cotangent().apply_op(op))]
     }
     fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
@@ -249,9 +264,9 @@ impl<E: Real> Op<E> for Gather {
 
 impl<E: Real> VjpKernel<E> for Gather {
     fn run(&self, call: &mut KernelCall<'_, E>) {
-        let (len, g) = (call.inputs[0].shape()[self.axis], call.cotangent().as_slice());
+        let (other, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
         let Some(sum) = call.sum(0) else { return };
-        for_each_place(&self.indices, &self.shape, self.axis, len, |at, to| sum[to] += g[at]);
+        for_each_place(&self.indices, &self.shape, self.axis, other, |at, to| sum[to] += g[at]);
     }
 }
 
@@ -259,17 +274,15 @@ impl<E: Real> Op<E> for ScatterAdd {
     fn name(&self) -> &'static str {
         "scatter_add"
     }
-    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
-        let mut shape = inputs[0].clone();
-        shape.set(self.axis, self.len);
-        Ok(smallvec![shape])
+    fn infer(&self, _: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![self.into.clone()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let x = inputs[0].as_slice();
         let out = outputs.buffer(0);
         out.fill(E::ZERO);
         let shape = inputs[0].shape();
-        for_each_place(&self.indices, shape, self.axis, self.len, |at, to| out[to] += x[at]);
+        for_each_place(&self.indices, shape, self.axis, &self.into, |at, to| out[to] += x[at]);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -347,10 +360,20 @@ impl<E: Real> TensorVar<E> {
     }
 
     /// At each place of a tensor of the given shape, the element of this one whose index along
-    /// `axis` is the index there: `out[i][j] = x[i][indices[i][j]]` for axis 1.
+    /// `axis` is the index there: `out[i][j] = x[i][indices[i][j]]` for axis 1. Along other axes the shape may be
+    /// shorter than that of this tensor, as in PyTorch: what is beyond is not read.
+    ///
+    /// ```
+    /// use tape::{Tape, Tensor};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.gather(1, [2, 1], [2, 0]).value(), Tensor::from([[3.0], [4.0]]));
+    /// assert_eq!(x.gather(0, [1, 2], [1, 0]).value(), Tensor::from([[4.0, 2.0]]));
+    /// ```
     ///
     /// # Panics
-    /// If the shape differs from that of this tensor along another axis, does not have as many
+    /// If the shape has another rank or is longer along another axis, does not have as many
     /// elements as there are indices, or an index is out of range.
     #[track_caller]
     pub fn gather(self, axis: isize, shape: impl Into<Shape>, indices: impl Into<Indices>) -> Self {

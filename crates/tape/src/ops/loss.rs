@@ -18,7 +18,8 @@ use smallvec::SmallVec;
 
 use crate::{Error, Real, Shape, TensorVar};
 
-pub use classes::CrossEntropy;
+pub use classes::{CrossEntropy, MultiMargin};
+pub use distance::TripletMargin;
 
 /// What becomes of the losses of the elements, rows or pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

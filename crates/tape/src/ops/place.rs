@@ -4,7 +4,7 @@
 pub(crate) mod cases;
 
 use crate::error::expect;
-use crate::ops::index::{IndexAdd, Indices, ScatterAdd};
+use crate::ops::index::{IndexAdd, Indices, ScatterAdd, for_each_place};
 use crate::{Error, Real, Shape, Tensor, TensorVar, concat, where_};
 
 /// The largest index must be within an axis.
@@ -21,9 +21,16 @@ fn within(
     }
 }
 
+/// What lengths are allowed beside an axis.
+#[derive(Clone, Copy)]
+enum Fit {
+    Equal,
+    Within,
+}
+
 impl<E: Real> TensorVar<E> {
-    /// Checks what is written along an axis: `source` has the shape of this tensor but for the length of
-    /// the axis, and `count` indices, which are all within it.
+    /// Checks what is written along an axis: `source` has the rank of this tensor and along other axes
+    /// lengths that `fit` its own, and there are `count` indices, which are all within the axis.
     #[track_caller]
     fn check_source(
         self,
@@ -31,13 +38,19 @@ impl<E: Real> TensorVar<E> {
         axis: usize,
         indices: &Indices,
         source: TensorVar<E>,
+        fit: Fit,
         count: impl Fn(&Shape) -> usize,
     ) -> Result<(), Error> {
         let (own, other) = (self.shape(), source.shape());
-        let same =
-            own.rank() == other.rank() && (0..own.rank()).all(|k| k == axis || own[k] == other[k]);
-        if !same {
-            let detail = format!("they may differ along axis {axis} only");
+        let fits = |k: usize| match fit {
+            Fit::Equal => other[k] == own[k],
+            Fit::Within => other[k] <= own[k],
+        };
+        if own.rank() != other.rank() || !(0..own.rank()).all(|k| k == axis || fits(k)) {
+            let detail = match fit {
+                Fit::Equal => format!("they may differ along axis {axis} only"),
+                Fit::Within => format!("the second may be longer along axis {axis} only"),
+            };
             return Err(Error::shape(name, &[&own, &other], detail));
         }
         let (given, needed) = (indices.as_slice().len(), count(&other));
@@ -51,8 +64,8 @@ impl<E: Real> TensorVar<E> {
 
     /// The tensor with elements of `source` in place of its own: `out[i][indices[i][j]] = source[i][j]` for
     /// axis 1, where the indices have the shape of `source`. Where an index stands several times, the
-    /// last one wins, and only it receives a derivative. (PyTorch leaves open which one wins, and lets
-    /// the shape of `source` be smaller along other axes too.)
+    /// last one wins, and only it receives a derivative. (PyTorch leaves open which one wins.) Along other axes
+    /// `source` may be shorter; what is beyond stays.
     ///
     /// ```
     /// use tape::{Tape, Tensor};
@@ -64,8 +77,8 @@ impl<E: Real> TensorVar<E> {
     /// ```
     ///
     /// # Panics
-    /// If the shapes differ along another axis, there are not as many indices as elements of `source`, or
-    /// an index is out of range.
+    /// If `source` has another rank or is longer along another axis, there are not as many indices as elements of
+    /// `source`, or an index is out of range.
     #[track_caller]
     pub fn scatter(self, axis: isize, indices: impl Into<Indices>, source: TensorVar<E>) -> Self {
         expect(self.try_scatter(axis, indices, source))
@@ -84,16 +97,11 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let k = self.axis("scatter", axis);
         let indices = indices.into();
-        self.check_source("scatter", k, &indices, source, Shape::elements)?;
+        self.check_source("scatter", k, &indices, source, Fit::Within, Shape::elements)?;
         let (own, other) = (self.shape(), source.shape());
-        let (along, len) = (other[k], own[k]);
-        let after: usize = own[k + 1..].iter().product();
         // Where each element comes from: its own place, or one of the source behind it.
         let mut from: Vec<usize> = (0..own.elements()).collect();
-        for (at, &i) in indices.as_slice().iter().enumerate() {
-            let (block, inside) = (at / (along * after), at % after);
-            from[(block * len + i) * after + inside] = own.elements() + at;
-        }
+        for_each_place(&indices, &other, k, &own, |at, to| from[to] = own.elements() + at);
         let both = concat(&[self.flatten(), source.flatten()], 0);
         Ok(both.try_index_select(0, from)?.reshape(own))
     }
@@ -126,9 +134,9 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let axis = self.axis("scatter_add", axis);
         let indices = indices.into();
-        self.check_source("scatter_add", axis, &indices, source, Shape::elements)?;
-        let len = self.shape()[axis];
-        Ok(self + crate::try_apply_op(ScatterAdd { axis, indices, len }, &[source])?[0])
+        self.check_source("scatter_add", axis, &indices, source, Fit::Within, Shape::elements)?;
+        let into = self.shape();
+        Ok(self + crate::try_apply_op(ScatterAdd { axis, indices, into }, &[source])?[0])
     }
 
     /// The tensor with slices of `source` added at the given indices of an axis, one index a slice. Where
@@ -155,7 +163,7 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let axis = self.axis("index_add", axis);
         let indices = indices.into();
-        self.check_source("index_add", axis, &indices, source, |shape| shape[axis])?;
+        self.check_source("index_add", axis, &indices, source, Fit::Equal, |shape| shape[axis])?;
         let len = self.shape()[axis];
         Ok(self + crate::try_apply_op(IndexAdd { axis, indices, len }, &[source])?[0])
     }

@@ -2,6 +2,9 @@
 
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
+mod volume;
+
+pub use volume::Pool3d;
 
 use smallvec::smallvec;
 
@@ -14,12 +17,14 @@ use crate::threads::{for_each_block, for_each_pair_of_blocks};
 use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
-/// The window of a pooling: it moves by its own size and without padding, unless said otherwise.
+/// The window of a pooling: it moves by its own size and without padding, unless said otherwise. A size alone
+/// stands for such a window.
 ///
 /// ```
 /// use tape::Pool2d;
 ///
-/// let halves = Pool2d::new(2);
+/// let halves = Pool2d::from(2);
+/// assert_eq!(halves, Pool2d::new([2, 2]).stride(2));
 /// let overlapping = Pool2d::new([3, 3]).stride(2).padding(1);
 /// assert_ne!(halves, overlapping);
 /// ```
@@ -75,6 +80,12 @@ impl Pool2d {
 
     fn is_halving(&self) -> bool {
         *self == Pool2d::new(2)
+    }
+}
+
+impl<T: IntoPair> From<T> for Pool2d {
+    fn from(size: T) -> Self {
+        Pool2d::new(size)
     }
 }
 
@@ -382,18 +393,18 @@ impl<E: Real> TensorVar<E> {
     /// first, in row-major order, of the largest elements of a window (of its NaNs).
     ///
     /// ```
-    /// use tape::{Pool2d, Tape, Tensor};
+    /// use tape::{Tape, Tensor};
     ///
     /// let tape = Tape::new();
     /// let x = tape.tensor(Tensor::new([1, 1, 2, 4], vec![1.0, 2.0, 5.0, 5.0, 4.0, 3.0, 5.0, 0.0]));
-    /// assert_eq!(x.max_pool2d(Pool2d::new(2)).value(), Tensor::new([1, 1, 1, 2], vec![4.0, 5.0]));
+    /// assert_eq!(x.max_pool2d(2).value(), Tensor::new([1, 1, 1, 2], vec![4.0, 5.0]));
     /// ```
     ///
     /// # Panics
     /// If the rank is not 4, the images have no elements, the window is empty or does not fit into the padded
     /// image, a stride is 0, or the padding is more than half of the window.
     #[track_caller]
-    pub fn max_pool2d(self, options: Pool2d) -> Self {
+    pub fn max_pool2d(self, options: impl Into<Pool2d>) -> Self {
         expect(self.try_max_pool2d(options))
     }
 
@@ -402,8 +413,8 @@ impl<E: Real> TensorVar<E> {
     /// # Errors
     /// Where [`max_pool2d`](Self::max_pool2d) panics.
     #[track_caller]
-    pub fn try_max_pool2d(self, options: Pool2d) -> Result<Self, Error> {
-        Ok(try_apply_op(MaxPool(options), &[self])?[0])
+    pub fn try_max_pool2d(self, options: impl Into<Pool2d>) -> Result<Self, Error> {
+        Ok(try_apply_op(MaxPool(options.into()), &[self])?[0])
     }
 
     /// The mean of each window of images `[n, c, h, w]`; shapes are those of
@@ -411,17 +422,17 @@ impl<E: Real> TensorVar<E> {
     /// always divided by the size of the window.
     ///
     /// ```
-    /// use tape::{Pool2d, Tape, Tensor};
+    /// use tape::{Tape, Tensor};
     ///
     /// let tape = Tape::new();
     /// let x = tape.tensor(Tensor::new([1, 1, 2, 2], vec![1.0, 2.0, 3.0, 6.0]));
-    /// assert_eq!(x.avg_pool2d(Pool2d::new(2)).item(), 3.0);
+    /// assert_eq!(x.avg_pool2d(2).item(), 3.0);
     /// ```
     ///
     /// # Panics
     /// As [`max_pool2d`](Self::max_pool2d).
     #[track_caller]
-    pub fn avg_pool2d(self, options: Pool2d) -> Self {
+    pub fn avg_pool2d(self, options: impl Into<Pool2d>) -> Self {
         expect(self.try_avg_pool2d(options))
     }
 
@@ -430,7 +441,7 @@ impl<E: Real> TensorVar<E> {
     /// # Errors
     /// Where [`avg_pool2d`](Self::avg_pool2d) panics.
     #[track_caller]
-    pub fn try_avg_pool2d(self, options: Pool2d) -> Result<Self, Error> {
-        Ok(try_apply_op(AvgPool(options), &[self])?[0])
+    pub fn try_avg_pool2d(self, options: impl Into<Pool2d>) -> Result<Self, Error> {
+        Ok(try_apply_op(AvgPool(options.into()), &[self])?[0])
     }
 }

@@ -1,4 +1,4 @@
-//! Images of another size, windows of lines, and pooling to a given size: composites.
+//! Images of another size, and windows of lines: composites.
 
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
@@ -39,33 +39,6 @@ fn linear<E: Real>(n: usize, m: usize, align_corners: bool) -> Tensor<E> {
         }
     }
     weights
-}
-
-/// The window of place `i` of `m` over `n` elements, as wide as it takes for all to be covered.
-fn adaptive(i: usize, n: usize, m: usize) -> std::ops::Range<usize> {
-    i * n / m..((i + 1) * n).div_ceil(m)
-}
-
-/// The weights `[m, n]` of the means of `m` windows of `n` elements.
-fn means<E: Real>(n: usize, m: usize) -> Tensor<E> {
-    let mut weights = Tensor::zeros([m, n]);
-    for i in 0..m {
-        let window = adaptive(i, n, m);
-        let share = E::ONE / E::lit(window.len() as f64);
-        window.for_each(|k| weights[[i, k]] = share);
-    }
-    weights
-}
-
-/// The places in a line of `n` elements that are compared for each of `m` places, and how many they are for
-/// each: windows that are shorter than the longest have their last element several times.
-fn compared(n: usize, m: usize) -> (Vec<usize>, usize) {
-    let longest = (0..m).map(|i| adaptive(i, n, m).len()).max().unwrap_or(1);
-    let places = (0..m).flat_map(|i| {
-        let window = adaptive(i, n, m);
-        (0..longest).map(move |k| (window.start + k).min(window.end - 1))
-    });
-    (places.collect(), longest)
 }
 
 impl<E: Real> TensorVar<E> {
@@ -130,62 +103,6 @@ impl<E: Real> TensorVar<E> {
                 self.between(weights(0), weights(1))
             }
         })
-    }
-
-    /// The means of windows of images `[n, c, h, w]` that are laid so that there are `size` of them: place `i` of
-    /// `m` has the elements from `floor(i n / m)` to `ceil((i + 1) n / m)`.
-    ///
-    /// ```
-    /// use tape::{Tape, Tensor};
-    ///
-    /// let tape = Tape::new();
-    /// let x = tape.tensor(Tensor::new([1, 1, 1, 3], vec![1.0, 2.0, 6.0]));
-    /// assert_eq!(x.adaptive_avg_pool2d([1, 2]).value().to_vec(), [1.5, 4.0]);
-    /// assert_eq!(x.adaptive_avg_pool2d(1).value().to_vec(), [3.0]);
-    /// ```
-    ///
-    /// # Panics
-    /// If the rank is not 4, or one of the sizes is 0.
-    #[track_caller]
-    pub fn adaptive_avg_pool2d(self, size: impl IntoPair) -> Self {
-        expect(self.try_adaptive_avg_pool2d(size))
-    }
-
-    /// Like [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d), for shapes from outside.
-    ///
-    /// # Errors
-    /// Where [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d) panics.
-    #[track_caller]
-    pub fn try_adaptive_avg_pool2d(self, size: impl IntoPair) -> Result<Self, Error> {
-        let size = size.into_pair();
-        let own = self.images("adaptive_avg_pool2d", size)?;
-        Ok(self.between(means(own[0], size[0]), means(own[1], size[1])))
-    }
-
-    /// The largest elements of the windows of [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d). The derivative
-    /// is shared among equals. (That of [`max_pool2d`](Self::max_pool2d) goes to the first.)
-    ///
-    /// # Panics
-    /// As [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d).
-    #[track_caller]
-    pub fn adaptive_max_pool2d(self, size: impl IntoPair) -> Self {
-        expect(self.try_adaptive_max_pool2d(size))
-    }
-
-    /// Like [`adaptive_max_pool2d`](Self::adaptive_max_pool2d), for shapes from outside.
-    ///
-    /// # Errors
-    /// Where [`adaptive_max_pool2d`](Self::adaptive_max_pool2d) panics.
-    #[track_caller]
-    pub fn try_adaptive_max_pool2d(self, size: impl IntoPair) -> Result<Self, Error> {
-        let size = size.into_pair();
-        let own = self.images("adaptive_max_pool2d", size)?;
-        let ((rows, tall), (columns, wide)) =
-            (compared(own[0], size[0]), compared(own[1], size[1]));
-        let shape = self.shape();
-        let windows = self.index_select(2, rows).index_select(3, columns);
-        let windows = windows.reshape([shape[0], shape[1], size[0], tall, size[1], wide]);
-        Ok(windows.amax_axes([3, 5]))
     }
 
     /// The largest element in each window of lines `[n, c, l]`; see [`max_pool2d`](Self::max_pool2d).

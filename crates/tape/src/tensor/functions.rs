@@ -15,7 +15,7 @@ use crate::ops::activation::for_each_activation;
 use crate::ops::special::for_each_special;
 use crate::{
     Conv1d, Conv2d, Conv3d, CrossEntropy, Error, Indices, Interpolation, IntoAxes, IntoPair,
-    IntoTriple, Pad, Pool2d, Real, Reduction, Shape, Triangle,
+    IntoTriple, MultiMargin, Pad, Pool2d, Pool3d, Real, Reduction, Shape, Triangle, TripletMargin,
 };
 
 /// The methods that are one primitive, from the list of the primitives.
@@ -309,10 +309,16 @@ fallible! {
     fold try_fold(image: impl IntoPair, size: impl IntoPair, options: Conv2d);
     max_pool1d try_max_pool1d(size: usize, stride: usize, padding: usize);
     avg_pool1d try_avg_pool1d(size: usize, stride: usize, padding: usize);
-    max_pool2d try_max_pool2d(options: Pool2d);
-    avg_pool2d try_avg_pool2d(options: Pool2d);
+    max_pool2d try_max_pool2d(options: impl Into<Pool2d>);
+    avg_pool2d try_avg_pool2d(options: impl Into<Pool2d>);
+    max_pool3d try_max_pool3d(options: impl Into<Pool3d>);
+    avg_pool3d try_avg_pool3d(options: impl Into<Pool3d>);
+    adaptive_avg_pool1d try_adaptive_avg_pool1d(size: usize);
+    adaptive_max_pool1d try_adaptive_max_pool1d(size: usize);
     adaptive_avg_pool2d try_adaptive_avg_pool2d(size: impl IntoPair);
     adaptive_max_pool2d try_adaptive_max_pool2d(size: impl IntoPair);
+    adaptive_avg_pool3d try_adaptive_avg_pool3d(size: impl IntoTriple);
+    adaptive_max_pool3d try_adaptive_max_pool3d(size: impl IntoTriple);
     interpolate try_interpolate(size: impl IntoPair, how: Interpolation);
     layer_norm try_layer_norm(gain, bias, eps: f64);
     batch_norm try_batch_norm(gain, bias, eps: f64) -> (Tensor<E>, Tensor<E>, Tensor<E>);
@@ -336,6 +342,7 @@ fallible! {
     quantile_loss try_quantile_loss(target, q: f64, reduction: Reduction);
     binary_cross_entropy try_binary_cross_entropy(target, reduction: Reduction);
     binary_cross_entropy_with_logits try_binary_cross_entropy_with_logits(target, reduction: Reduction);
+    weighted_binary_cross_entropy_with_logits try_weighted_binary_cross_entropy_with_logits(target, pos_weight, reduction: Reduction);
     focal_loss try_focal_loss(target, alpha: f64, gamma: f64, reduction: Reduction);
     hinge_loss try_hinge_loss(target, reduction: Reduction);
     cross_entropy try_cross_entropy(labels: impl Into<Indices>);
@@ -343,11 +350,13 @@ fallible! {
     cross_entropy_of try_cross_entropy_of(probabilities, options: CrossEntropy);
     nll_loss try_nll_loss(labels: impl Into<Indices>, options: CrossEntropy);
     multi_margin_loss try_multi_margin_loss(labels: impl Into<Indices>, margin: f64, reduction: Reduction);
+    multi_margin_loss_with try_multi_margin_loss_with(labels: impl Into<Indices>, options: MultiMargin);
     kl_div try_kl_div(target, reduction: Reduction);
     poisson_nll_loss try_poisson_nll_loss(target, logarithm: bool, reduction: Reduction);
     gaussian_nll_loss try_gaussian_nll_loss(target, variance, eps: f64, reduction: Reduction);
     cosine_similarity try_cosine_similarity(other, axis: isize, eps: f64);
     cosine_embedding_loss try_cosine_embedding_loss(other, y, margin: f64, reduction: Reduction);
     triplet_margin_loss try_triplet_margin_loss(positive, negative, margin: f64, reduction: Reduction);
+    triplet_margin_loss_with try_triplet_margin_loss_with(positive, negative, options: TripletMargin);
     info_nce try_info_nce(keys, temperature: f64, reduction: Reduction);
 }

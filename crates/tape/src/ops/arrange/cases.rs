@@ -30,6 +30,7 @@ macro_rules! pad {
     };
 }
 
+#[allow(clippy::op_ref)] // The same text is for plain tensors, which are not `Copy`.
 pub(crate) fn cases() -> Vec<Case> {
     let pieces = "dx = g of each piece in its place";
     vec![

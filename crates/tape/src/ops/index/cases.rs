@@ -36,6 +36,17 @@ pub(crate) fn cases() -> Vec<Case> {
         )
         .at_each([inside([2, 3], -1.0, 1.0), inside([2, 4], -1.0, 1.0)]),
         whole!(
+            "gather",
+            "x.gather(axis, shape, indices)",
+            "dx = g added at its places",
+            |x| x[0].gather(1, [1, 3, 2], [0, 1, 1, 1, 0, 1]),
+            |x| {
+                let from = [[0, 1], [1, 1], [0, 1]];
+                naive::build(&[1, 3, 2], |i| naive::at(&x[0], &[0, from[i[1]][i[2]], i[2]]))
+            }
+        )
+        .at_each([inside([2, 2, 3], -1.0, 1.0), inside([1, 2, 2], -1.0, 1.0)]),
+        whole!(
             "where_",
             "where_(mask, x, y)",
             "g to the branch that is taken",

@@ -136,6 +136,47 @@ impl<E: Real> TensorVar<E> {
         Ok(reduction.of(self.apply2(target, CrossEntropyOfLogit)))
     }
 
+    /// Like [`binary_cross_entropy_with_logits`](Self::binary_cross_entropy_with_logits), with a weight for what is
+    /// yes: `pos_weight t ln(1 + e^-x) + (1 - t) ln(1 + e^x)`, reduced. The weight is a number, or one for each class
+    /// along the last axes: it broadcasts to the shape of the others (PyTorch's `pos_weight`).
+    ///
+    /// # Panics
+    /// If the shapes differ, or that of the weight does not broadcast to them.
+    #[track_caller]
+    pub fn weighted_binary_cross_entropy_with_logits(
+        self,
+        target: impl Into<Self>,
+        pos_weight: impl Into<Self>,
+        reduction: Reduction,
+    ) -> Self {
+        expect(self.try_weighted_binary_cross_entropy_with_logits(target, pos_weight, reduction))
+    }
+
+    /// Like [`weighted_binary_cross_entropy_with_logits`](Self::weighted_binary_cross_entropy_with_logits), for shapes from
+    /// outside.
+    ///
+    /// # Errors
+    /// Where it panics.
+    #[track_caller]
+    pub fn try_weighted_binary_cross_entropy_with_logits(
+        self,
+        target: impl Into<Self>,
+        pos_weight: impl Into<Self>,
+        reduction: Reduction,
+    ) -> Result<Self, Error> {
+        let name = "weighted_binary_cross_entropy_with_logits";
+        let (t, weight) = (target.into(), pos_weight.into());
+        equal_shapes(name, &[self, t])?;
+        let (own, other) = (self.shape(), weight.shape());
+        if own.broadcast(&other).as_ref() != Some(&own) {
+            let detail = "the second, of the weights, does not broadcast to the first".to_owned();
+            return Err(Error::shape(name, &[&own, &other], detail));
+        }
+        // Both terms are positive, so no digits are lost.
+        let yes = weight * t * (-self).softplus();
+        Ok(reduction.of(yes + (Self::from(E::ONE) - t) * self.softplus()))
+    }
+
     /// The focal loss of logits against targets of 0 and 1, reduced (Lin et al. 2017, "Focal loss for dense object
     /// detection"): the cross-entropy times `alpha_t (1 - p_t)^gamma`, where `p_t` is the probability of the target and
     /// `alpha_t` is `alpha` for 1 and `1 - alpha` for 0. The paper takes `alpha = 0.25` and `gamma = 2`.

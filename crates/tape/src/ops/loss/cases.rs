@@ -1,7 +1,9 @@
 //! Cases of the losses.
 
-use super::{CrossEntropy, Reduction};
-use crate::cases::{Argument, Case, exactly, inside, whole};
+mod vectors;
+
+use super::{CrossEntropy, MultiMargin, Reduction};
+use crate::cases::{Case, exactly, inside, whole};
 use crate::{Real, Tensor, TensorVar};
 
 const REDUCTIONS: [Reduction; 3] = [Reduction::None, Reduction::Mean, Reduction::Sum];
@@ -37,7 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(of_two_classes());
     cases.extend(of_classes());
     cases.extend(of_distributions());
-    cases.extend(of_vectors());
+    cases.extend(vectors::cases());
     cases
 }
 
@@ -177,6 +179,25 @@ fn of_two_classes() -> Vec<Case> {
             [-3.0, 3.0],
             [0.0, 1.0],
         ),
+        whole!(
+            "weighted_binary_cross_entropy_with_logits",
+            "x.weighted_binary_cross_entropy_with_logits(target, pos_weight, reduction)",
+            "dx = g ((1 - t) sigmoid(x) - w t sigmoid(-x)), dw = g t ln(1 + e^-x)",
+            |x| all_of(|r| x[0].weighted_binary_cross_entropy_with_logits(x[1], x[2], r)),
+            |x| {
+                let weights = x[2].to_vec();
+                let losses: Vec<f64> = (0..x[0].len())
+                    .map(|k| {
+                        let (x, t) = (x[0].as_slice()[k], x[1].as_slice()[k]);
+                        let p = 1.0 / (1.0 + (-x).exp());
+                        -weights[k % weights.len()] * t * p.ln() - (1.0 - t) * (1.0 - p).ln()
+                    })
+                    .collect();
+                all_from(&losses, losses.len() as f64)
+            }
+        )
+        .at([inside([2, 3], -3.0, 3.0), inside([2, 3], 0.0, 1.0), inside([3], 0.5, 2.0)])
+        .at([inside([4], -3.0, 3.0), inside([4], 0.0, 1.0), inside([], 0.5, 2.0)]),
         pointwise(
             whole!(
                 "focal_loss",
@@ -331,6 +352,29 @@ fn of_classes() -> Vec<Case> {
             exactly([2, 3], &[0.5, -1.0, 0.25, 1.0, 0.75, -0.5]),
             exactly([2, 1, 3], &[2.0, 0.0, 1.0, 0.0, 0.25, 0.75]),
         ]),
+        whole!(
+            "multi_margin_loss_with",
+            "x.multi_margin_loss_with(labels, options)",
+            "dx = g w p max(0, margin - x[label] + x)^(p-1) / classes, less their sum at the label",
+            |x| all_of(|reduction| {
+                let weights = Some(WEIGHTS.to_vec());
+                let options = MultiMargin { margin: 0.5, p: 2, weights, reduction };
+                x[0].multi_margin_loss_with([2, 0], options)
+            }),
+            |x| {
+                let rows = x[0].as_slice().chunks(3).zip([2, 0]);
+                let losses: Vec<f64> = rows
+                    .map(|(x, label)| {
+                        let others = (0..3).filter(|&k| k != label);
+                        let missing = |k: usize| (0.5 - x[label] + x[k]).max(0.0).powi(2);
+                        WEIGHTS[label] * others.map(missing).sum::<f64>() / 3.0
+                    })
+                    .collect();
+                all_from(&losses, 2.0)
+            }
+        )
+        .kinks("p = 1, margins that are just kept: 0 is taken")
+        .at_each([exactly([2, 3], &[0.5, -1.0, 0.25, 1.0, 0.75, -0.5])]),
     ]
 }
 
@@ -389,90 +433,5 @@ fn of_distributions() -> Vec<Case> {
             inside([2, 2], -1.0, 1.0),
             inside([2, 2], 0.4, 2.0),
         ]),
-    ]
-}
-
-/// The cosines of the rows of two tensors `[..., 3]`.
-fn cosines(x: &Tensor, y: &Tensor) -> Vec<f64> {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let rows = x.as_slice().chunks(3).zip(y.as_slice().chunks(3));
-    rows.map(|(a, b)| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).collect()
-}
-
-fn vectors(shape: &[usize]) -> Argument {
-    inside(shape, -1.5, 2.0)
-}
-
-fn of_vectors() -> Vec<Case> {
-    vec![
-        whole!(
-            "cosine_similarity",
-            "x.cosine_similarity(y, axis, eps)",
-            "dx = g (y / |y| - cos x / |x|) / |x|",
-            |x| x[0].cosine_similarity(x[1], -1, 1e-8),
-            |x| {
-                let outer = &x[0].shape()[..x[0].rank() - 1];
-                Tensor::new(outer, cosines(&x[0], &x[1]))
-            }
-        )
-        .kinks("|x| = eps, |y| = eps")
-        .at([vectors(&[3]), vectors(&[3])])
-        .at([vectors(&[2, 3]), vectors(&[2, 3])]),
-        whole!(
-            "cosine_embedding_loss",
-            "x.cosine_embedding_loss(other, y, margin, reduction)",
-            "that of 1 - cos, or of max(0, cos - margin)",
-            |x| all_of(|r| x[0].cosine_embedding_loss(x[1], x[2], 0.1, r)),
-            |x| {
-                let pairs = cosines(&x[0], &x[1]).into_iter().zip(x[2].to_vec());
-                let of =
-                    |(cos, y): (f64, f64)| if y > 0.0 { 1.0 - cos } else { (cos - 0.1).max(0.0) };
-                let losses: Vec<f64> = pairs.map(of).collect();
-                all_from(&losses, losses.len() as f64)
-            }
-        )
-        .kinks("cos = margin: 0 is taken")
-        .at([
-            vectors(&[4, 3]),
-            vectors(&[4, 3]),
-            exactly([4], &[1.0, -1.0, 1.0, -1.0]).fixed(),
-        ]),
-        whole!(
-            "triplet_margin_loss",
-            "x.triplet_margin_loss(positive, negative, margin, reduction)",
-            "dx = g (u - v) with the unit vectors of both differences",
-            |x| all_of(|r| x[0].triplet_margin_loss(x[1], x[2], 1.0, r)),
-            |x| {
-                let length = |k: usize, row: usize| {
-                    let of = |k: usize| &x[k].as_slice()[3 * row..][..3];
-                    of(0).iter().zip(of(k)).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
-                };
-                let rows = 0..x[0].len() / 3;
-                let losses: Vec<f64> =
-                    rows.map(|row| (length(1, row) - length(2, row) + 1.0).max(0.0)).collect();
-                all_from(&losses, losses.len() as f64)
-            }
-        )
-        .kinks("margins that are just kept, equal vectors: 0 is taken")
-        .at([vectors(&[3, 3]), vectors(&[3, 3]), vectors(&[3, 3])])
-        .at([vectors(&[3]), vectors(&[3]), vectors(&[3])]),
-        whole!(
-            "info_nce",
-            "queries.info_nce(keys, temperature, reduction)",
-            "that of the cross-entropy of queries keys^T / temperature",
-            |x| all_of(|r| x[0].info_nce(x[1], 0.5, r)),
-            |x| {
-                let n = x[0].shape()[0];
-                let of = |k: usize, row: usize| &x[k].as_slice()[3 * row..][..3];
-                let score = |i: usize, j: usize| {
-                    of(0, i).iter().zip(of(1, j)).map(|(a, b)| a * b).sum::<f64>() / 0.5
-                };
-                let losses: Vec<f64> = (0..n)
-                    .map(|i| (0..n).map(|j| score(i, j).exp()).sum::<f64>().ln() - score(i, i))
-                    .collect();
-                all_from(&losses, n as f64)
-            }
-        )
-        .at([inside([3, 3], -1.0, 1.0), inside([3, 3], -1.0, 1.0)]),
     ]
 }

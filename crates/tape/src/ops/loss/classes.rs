@@ -31,6 +31,25 @@ pub struct CrossEntropy {
     pub reduction: Reduction,
 }
 
+/// How a hinge loss of several classes is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MultiMargin {
+    /// By how much the score of the label is to be above the others; 1 unless said otherwise.
+    pub margin: f64,
+    /// The power of what is missing; 1 unless said otherwise.
+    pub p: u32,
+    /// A weight for each class, by which the loss of a row with that label is multiplied; 1 if there are none.
+    pub weights: Option<Vec<f64>>,
+    /// What becomes of the losses of the rows. The mean is not weighted.
+    pub reduction: Reduction,
+}
+
+impl Default for MultiMargin {
+    fn default() -> Self {
+        MultiMargin { margin: 1.0, p: 1, weights: None, reduction: Reduction::Mean }
+    }
+}
+
 /// Labels for the rows of `[..., classes]`, as constants of the tape.
 struct Rows<E: Real> {
     /// The shape without that of the classes.
@@ -320,7 +339,57 @@ impl<E: Real> TensorVar<E> {
         margin: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        let rows = Rows::new("multi_margin_loss", self, &labels.into(), &CrossEntropy::default())?;
+        let options = MultiMargin { margin, reduction, ..MultiMargin::default() };
+        self.margins("multi_margin_loss", &labels.into(), options)
+    }
+
+    /// Like [`multi_margin_loss`](Self::multi_margin_loss), with a power and weights: the sum over the wrong classes of
+    /// `weight[label] max(0, margin - x[label] + x[class])^p`, divided by the number of classes.
+    ///
+    /// ```
+    /// use tape::{MultiMargin, Tape};
+    ///
+    /// let tape = Tape::new();
+    /// let x = tape.tensor([[0.5, 1.5]]);
+    /// let options = MultiMargin { p: 2, weights: Some(vec![3.0, 1.0]), ..MultiMargin::default() };
+    /// assert_eq!(x.multi_margin_loss_with([0], options).item(), 3.0 * 4.0 / 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// Where [`multi_margin_loss`](Self::multi_margin_loss) does, or if there are weights, but not one for each class,
+    /// or `p` is 0.
+    #[track_caller]
+    pub fn multi_margin_loss_with(self, labels: impl Into<Indices>, options: MultiMargin) -> Self {
+        expect(self.try_multi_margin_loss_with(labels, options))
+    }
+
+    /// Like [`multi_margin_loss_with`](Self::multi_margin_loss_with), for labels from outside.
+    ///
+    /// # Errors
+    /// Where [`multi_margin_loss_with`](Self::multi_margin_loss_with) panics, but for `p`.
+    ///
+    /// # Panics
+    /// If `p` is 0.
+    #[track_caller]
+    pub fn try_multi_margin_loss_with(
+        self,
+        labels: impl Into<Indices>,
+        options: MultiMargin,
+    ) -> Result<Self, Error> {
+        self.margins("multi_margin_loss_with", &labels.into(), options)
+    }
+
+    #[track_caller]
+    fn margins(
+        self,
+        name: &'static str,
+        labels: &Indices,
+        options: MultiMargin,
+    ) -> Result<Self, Error> {
+        let MultiMargin { margin, p, weights, reduction } = options;
+        assert!(p > 0, "{name}: the power is 0");
+        let weighted = weights.is_some();
+        let rows = Rows::new(name, self, labels, &CrossEntropy { weights, ..Default::default() })?;
         // The label itself would add the margin.
         let mut margins = Tensor::full(self.shape(), E::lit(margin));
         for (row, &label) in margins.as_mut_slice().chunks_mut(rows.classes).zip(&rows.labels) {
@@ -328,6 +397,9 @@ impl<E: Real> TensorVar<E> {
         }
         let of_labels = rows.at_labels(self).unsqueeze(-1);
         let losses = (self - of_labels + self.constant_like(margins)).relu();
-        Ok(reduction.of(losses.mean_axes(-1)))
+        let powers = if p == 1 { losses } else { losses.powi(p as i32) };
+        let means = powers.mean_axes(-1);
+        let means = if weighted { means * rows.constant(self, &rows.weights) } else { means };
+        Ok(reduction.of(means))
     }
 }

@@ -4,6 +4,26 @@ use super::{CrossEntropy, Reduction, equal_shapes};
 use crate::error::expect;
 use crate::{Error, Real, TensorVar};
 
+/// How the loss of triples is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TripletMargin {
+    /// By how much the negative is to be farther away; 1 unless said otherwise.
+    pub margin: f64,
+    /// The order of the norm, which may be infinite; 2 unless said otherwise.
+    pub p: f64,
+    /// Whether the distance to the negative is that of the nearer one of `x` and the positive (Balntas et al. 2016,
+    /// "Learning local feature descriptors with triplets and shallow convolutional neural networks").
+    pub swap: bool,
+    /// What becomes of the losses of the rows.
+    pub reduction: Reduction,
+}
+
+impl Default for TripletMargin {
+    fn default() -> Self {
+        TripletMargin { margin: 1.0, p: 2.0, swap: false, reduction: Reduction::Mean }
+    }
+}
+
 impl<E: Real> TensorVar<E> {
     /// The cosine of the angle between vectors along an axis, which goes:
     /// `sum(x y) / (max(|x|, eps) max(|y|, eps))`. Where a vector is no longer than `eps`, its length is a
@@ -110,10 +130,56 @@ impl<E: Real> TensorVar<E> {
         margin: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        let (positive, negative) = (positive.into(), negative.into());
-        vectors("triplet_margin_loss", &[self, positive, negative])?;
-        let near = (self - positive).norm_axes(-1, 2.0);
-        let far = (self - negative).norm_axes(-1, 2.0);
+        let options = TripletMargin { margin, reduction, ..TripletMargin::default() };
+        self.triplets("triplet_margin_loss", positive.into(), negative.into(), options)
+    }
+
+    /// Like [`triplet_margin_loss`](Self::triplet_margin_loss), with lengths by another norm, and on request with the
+    /// positive in place of `x` where it is nearer to the negative.
+    ///
+    /// # Panics
+    /// If the shapes differ or have no axis, or `p` is not positive.
+    #[track_caller]
+    pub fn triplet_margin_loss_with(
+        self,
+        positive: impl Into<Self>,
+        negative: impl Into<Self>,
+        options: TripletMargin,
+    ) -> Self {
+        expect(self.try_triplet_margin_loss_with(positive, negative, options))
+    }
+
+    /// Like [`triplet_margin_loss_with`](Self::triplet_margin_loss_with), for shapes from outside.
+    ///
+    /// # Errors
+    /// If the shapes differ or have no axis.
+    ///
+    /// # Panics
+    /// If `p` is not positive.
+    #[track_caller]
+    pub fn try_triplet_margin_loss_with(
+        self,
+        positive: impl Into<Self>,
+        negative: impl Into<Self>,
+        options: TripletMargin,
+    ) -> Result<Self, Error> {
+        self.triplets("triplet_margin_loss_with", positive.into(), negative.into(), options)
+    }
+
+    #[track_caller]
+    fn triplets(
+        self,
+        name: &'static str,
+        positive: Self,
+        negative: Self,
+        options: TripletMargin,
+    ) -> Result<Self, Error> {
+        let TripletMargin { margin, p, swap, reduction } = options;
+        assert!(p > 0.0, "{name}: the norm is of order {p}, which is not positive");
+        vectors(name, &[self, positive, negative])?;
+        let near = (self - positive).norm_axes(-1, p);
+        let far = (self - negative).norm_axes(-1, p);
+        let far = if swap { far.min((positive - negative).norm_axes(-1, p)) } else { far };
         Ok(reduction.of((near - far + E::lit(margin)).relu()))
     }
 

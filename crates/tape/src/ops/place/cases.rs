@@ -11,7 +11,7 @@ fn indices(n: usize) -> Vec<usize> {
 /// Adds or puts the source where the indices say.
 fn written(x: &[Tensor], add: bool) -> Tensor {
     let mut out = x[0].clone();
-    for (k, i) in indices(x[0].shape()[0]).into_iter().enumerate() {
+    for (k, i) in indices(x[1].shape()[0]).into_iter().enumerate() {
         let place = [k / 3, i];
         out[place] = x[1].as_slice()[k] + if add { out[place] } else { 0.0 };
     }
@@ -20,26 +20,30 @@ fn written(x: &[Tensor], add: bool) -> Tensor {
 
 pub(crate) fn cases() -> Vec<Case> {
     let point = |n| [inside([n, 2], -1.0, 1.0), inside([n, 3], -1.0, 1.0)];
+    // A source with fewer rows.
+    let shorter = || [inside([4, 2], -1.0, 1.0), inside([2, 3], -1.0, 1.0)];
     vec![
         whole!(
             "scatter",
             "x.scatter(axis, indices, source)",
             "dx = g where nothing is written, dsource = g where it is the last",
-            |x| x[0].scatter(1, indices(x[0].shape()[0]), x[1]),
+            |x| x[0].scatter(1, indices(x[1].shape()[0]), x[1]),
             |x| written(x, false)
         )
         .at(point(2))
         .at(point(1))
-        .at(point(0)),
+        .at(point(0))
+        .at(shorter()),
         whole!(
             "scatter_add",
             "x.scatter_add(axis, indices, source)",
             "dx = g, dsource = g at the indices",
-            |x| x[0].scatter_add(1, indices(x[0].shape()[0]), x[1]),
+            |x| x[0].scatter_add(1, indices(x[1].shape()[0]), x[1]),
             |x| written(x, true)
         )
         .at(point(2))
-        .at(point(0)),
+        .at(point(0))
+        .at(shorter()),
         whole!(
             "index_add",
             "x.index_add(axis, indices, source)",

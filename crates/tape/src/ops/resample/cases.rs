@@ -1,4 +1,4 @@
-//! Cases of interpolation and of the pooling to a given size or of lines.
+//! Cases of interpolation and of the pooling of lines.
 
 use super::Interpolation;
 use crate::Tensor;
@@ -17,25 +17,6 @@ fn between(x: &Tensor, i: &[usize], at: [f64; 2]) -> f64 {
         .sum()
 }
 
-/// `f` of the elements of each of 2 by 3 windows.
-fn adaptive(x: &Tensor, f: impl Fn(&[f64]) -> f64) -> Tensor {
-    let s = x.shape();
-    naive::build(&[s[0], s[1], 2, 3], |i| {
-        // Element j of n is in window i of m if their shares of the line overlap.
-        let inside = |k: usize, j: usize, m: usize| {
-            let n = s[2 + k];
-            j < ((i[2 + k] + 1) * n).div_ceil(m) && (j + 1) * m > i[2 + k] * n
-        };
-        let places = naive::indices(&s[2..]);
-        let window: Vec<f64> = places
-            .iter()
-            .filter(|j| inside(0, j[0], 2) && inside(1, j[1], 3))
-            .map(|j| naive::at(x, &[i[0], i[1], j[0], j[1]]))
-            .collect();
-        f(&window)
-    })
-}
-
 /// `f` of the elements of each window of 3, 2 apart, with a padding of 1.
 fn windows(x: &Tensor, f: impl Fn(&[f64]) -> f64) -> Tensor {
     let s = x.shape();
@@ -48,10 +29,6 @@ fn windows(x: &Tensor, f: impl Fn(&[f64]) -> f64) -> Tensor {
 
 fn largest(window: &[f64]) -> f64 {
     window.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-}
-
-fn mean(window: &[f64]) -> f64 {
-    window.iter().sum::<f64>() / window.len() as f64
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -106,23 +83,6 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         )
         .at_each(images(smooth)),
-        whole!(
-            "adaptive_avg_pool2d",
-            "x.adaptive_avg_pool2d(size)",
-            "g / size to each element of the window",
-            |x| x[0].adaptive_avg_pool2d([2, 3]),
-            |x| adaptive(&x[0], mean)
-        )
-        .at_each(images(smooth)),
-        whole!(
-            "adaptive_max_pool2d",
-            "x.adaptive_max_pool2d(size)",
-            "g to the largest element of each window",
-            |x| x[0].adaptive_max_pool2d([2, 3]),
-            |x| adaptive(&x[0], largest)
-        )
-        .kinks("equals: shared")
-        .at_each(images(distinct)),
         whole!(
             "max_pool1d",
             "x.max_pool1d(size, stride, padding)",
