@@ -4,20 +4,10 @@
 mod common;
 
 use approx::assert_relative_eq;
-use common::panic_at;
+use common::{numbers, panic_at};
 use wengert::autograd::assert_gradients;
 use wengert::prelude::*;
 use wengert::tape::{Triangle, einsum};
-
-fn numbers(shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
-    let shape = shape.into();
-    let n = shape.elements();
-    let data = (0..n).map(|i| {
-        let u = ((i as f64 + 1.0) * 12.9898).sin() * 43_758.545_3;
-        low + (high - low) * (u - u.floor())
-    });
-    Tensor::new(shape, data.collect())
-}
 
 fn ignore<T>(_: T) {}
 

@@ -3,6 +3,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use wengert::prelude::*;
+
+/// Numbers that look random and are the same everywhere.
+pub(crate) fn numbers(shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
+    let shape = shape.into();
+    let n = shape.elements();
+    let data = (0..n).map(|i| {
+        let u = ((i as f64 + 1.0) * 12.9898).sin() * 43_758.545_3;
+        low + (high - low) * (u - u.floor())
+    });
+    Tensor::new(shape, data.collect())
+}
+
 /// The message of the panic of `f`.
 ///
 /// # Panics

@@ -3,21 +3,14 @@
 
 #![allow(clippy::op_ref)] // Operators by reference are tested on purpose.
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use approx::assert_relative_eq;
+use common::numbers;
 use wengert::autograd::assert_gradients;
 use wengert::prelude::*;
 use wengert::tape::{concat, stack, where_};
-
-/// Numbers that look random and are the same everywhere.
-fn numbers(shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
-    let shape = shape.into();
-    let n = shape.elements();
-    let data = (0..n).map(|i| {
-        let u = ((i as f64 + 1.0) * 12.9898).sin() * 43_758.545_3;
-        low + (high - low) * (u - u.floor())
-    });
-    Tensor::new(shape, data.collect())
-}
 
 /// Checks that the kernels of a first-order sweep and the composite rules of a recorded one say the same.
 #[track_caller]

@@ -28,6 +28,19 @@ use crate::{Error, Real, Shape};
 /// assert_eq!(*t.shape(), [2, 3]);
 /// assert_eq!(t[[1, 2]], 6.0);
 /// ```
+///
+/// It has the functions and operators of [`TensorVar`](crate::TensorVar), by the same names and with the same bits; nothing is
+/// recorded. Another tensor is handed over by reference or by value, and a number may stand for one
+/// ([`Operand`]). Each function computes at once: to have many elementwise ones in one pass over memory, or to
+/// call a function of handles, use [`infer`].
+///
+/// ```
+/// use tape::Tensor;
+///
+/// let (x, w) = (Tensor::from([[1.0, -2.0]]), Tensor::from([[0.5], [1.0]]));
+/// assert_eq!(x.matmul(&w).relu() + 1.0, Tensor::from([[1.0]]));
+/// assert_eq!(Tensor::concat(&[&x, &-&x], 0).max(0.5).sum_axes(0), Tensor::from([1.5, 2.5]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tensor<E: Real = f64> {
     shape: Shape,

@@ -1,0 +1,260 @@
+//! Pieces of tensors, and tensors of pieces.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::put;
+use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::tensor_var::{apply_op, try_apply_op};
+use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
+
+/// A stretch of one axis: the cotangent is put back among zeros.
+struct Narrow {
+    axis: usize,
+    start: usize,
+    len: usize,
+}
+
+impl<E: Real> Op<E> for Narrow {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let end = self.start.saturating_add(self.len);
+        if end > inputs[0][self.axis] {
+            let Narrow { axis, start, .. } = self;
+            return Err(Misfit::shape(format!("{start}..{end} is outside of axis {axis}")));
+        }
+        let mut shape = inputs[0].clone();
+        shape.set(self.axis, self.len);
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (long, short) = runs(inputs[0].shape(), outputs.shape(0), self.axis);
+        let skip = self.start * (long / inputs[0].shape()[self.axis].max(1));
+        if short > 0 {
+            let rows = inputs[0].as_slice().chunks_exact(long);
+            for (out, row) in outputs.buffer(0).chunks_exact_mut(short).zip(rows) {
+                out.copy_from_slice(&row[skip..skip + short]);
+            }
+        } else {
+            outputs.buffer(0);
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let len = call.inputs[0].shape()[self.axis];
+        smallvec![Some(call.cotangent().apply_op(Embed {
+            axis: self.axis,
+            start: self.start,
+            len
+        }))]
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Narrow {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (g, shape) = (call.cotangent(), call.inputs[0].shape());
+        let (long, short) = runs(shape, g.shape(), self.axis);
+        let skip = self.start * (long / shape[self.axis].max(1));
+        // What other slices of the same tensor have put there stays: no zeros are added to it.
+        let Some(sum) = call.sum(0) else { return };
+        if short > 0 {
+            let rows = g.as_slice().chunks_exact(short);
+            for (sum, row) in sum.chunks_exact_mut(long).zip(rows) {
+                put(&mut sum[skip..skip + short], row, 1, true);
+            }
+        }
+    }
+}
+
+/// Zeros around a tensor along one axis: the transpose of [`Narrow`].
+struct Embed {
+    axis: usize,
+    start: usize,
+    len: usize,
+}
+
+impl<E: Real> Op<E> for Embed {
+    fn name(&self) -> &'static str {
+        "embed"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let mut shape = inputs[0].clone();
+        shape.set(self.axis, self.len);
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let (short, long) = runs(inputs[0].shape(), outputs.shape(0), self.axis);
+        let skip = self.start * (long / self.len.max(1));
+        let out = outputs.buffer(0);
+        out.fill(E::ZERO);
+        if short > 0 {
+            let rows = inputs[0].as_slice().chunks_exact(short);
+            for (out, row) in out.chunks_exact_mut(long).zip(rows) {
+                out[skip..skip + short].copy_from_slice(row);
+            }
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let len = call.inputs[0].shape()[self.axis];
+        smallvec![Some(call.cotangent().narrow(self.axis as isize, self.start, len))]
+    }
+}
+
+/// The elements from the given axis on, in each of two shapes.
+fn runs(a: &Shape, b: &Shape, axis: usize) -> (usize, usize) {
+    (a[axis..].iter().product(), b[axis..].iter().product())
+}
+
+/// `concat`: each input gets its stretch of the cotangent.
+struct Concat {
+    axis: usize,
+}
+
+impl<E: Real> Op<E> for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        let mut shape = inputs[0].clone();
+        for other in &inputs[1..] {
+            let fits = other.rank() == shape.rank()
+                && (0..shape.rank()).all(|k| k == self.axis || other[k] == shape[k]);
+            if !fits {
+                let detail = format!("they may differ along axis {} only", self.axis);
+                return Err(Misfit::shape(detail));
+            }
+            shape.set(self.axis, shape[self.axis] + other[self.axis]);
+        }
+        Ok(smallvec![shape])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        let long = outputs.shape(0)[self.axis..].iter().product::<usize>();
+        let out = outputs.buffer(0);
+        let mut skip = 0;
+        for input in inputs {
+            let short = input.shape()[self.axis..].iter().product::<usize>();
+            if short > 0 {
+                let rows = input.as_slice().chunks_exact(short);
+                for (out, row) in out.chunks_exact_mut(long).zip(rows) {
+                    out[skip..skip + short].copy_from_slice(row);
+                }
+            }
+            skip += short;
+        }
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let g = call.cotangent();
+        let mut start = 0;
+        let mut cotangents = Cotangents::new();
+        for (k, input) in call.inputs.iter().enumerate() {
+            let len = input.shape()[self.axis];
+            cotangents.push(call.needs(k).then(|| g.narrow(self.axis as isize, start, len)));
+            start += len;
+        }
+        cotangents
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Concat {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        let (inputs, g) = (call.inputs, call.cotangent());
+        let long = g.shape()[self.axis..].iter().product::<usize>();
+        let mut skip = 0;
+        for (k, input) in inputs.iter().enumerate() {
+            let short = input.shape()[self.axis..].iter().product::<usize>();
+            if let Some(Target { buffer, add }) = call.target(k)
+                && short > 0
+            {
+                let rows = g.as_slice().chunks_exact(long);
+                for (out, row) in buffer.chunks_exact_mut(short).zip(rows) {
+                    put(out, &row[skip..skip + short], 1, add);
+                }
+            }
+            skip += short;
+        }
+    }
+}
+
+/// The tensors one after the other along an axis that they have.
+///
+/// # Panics
+/// If there is none, or their shapes differ along another axis.
+#[track_caller]
+pub fn concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
+    let axis = axis_of("concat", tensors, axis, 0);
+    apply_op(Concat { axis }, tensors)[0]
+}
+
+/// Like [`concat()`], for shapes from outside.
+///
+/// # Errors
+/// If the shapes differ along another axis.
+#[track_caller]
+pub fn try_concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> Result<TensorVar<E>, Error> {
+    let axis = axis_of("concat", tensors, axis, 0);
+    Ok(try_apply_op(Concat { axis }, tensors)?[0])
+}
+
+/// The tensors, all of one shape, along a new axis.
+///
+/// # Panics
+/// If there is none, or their shapes differ.
+#[track_caller]
+pub fn stack<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
+    let axis = axis_of("stack", tensors, axis, 1);
+    let mut rows: SmallVec<[TensorVar<E>; 8]> = SmallVec::new();
+    for tensor in tensors {
+        rows.push(tensor.unsqueeze(axis as isize));
+    }
+    apply_op(Concat { axis }, &rows)[0]
+}
+
+#[track_caller]
+fn axis_of<E: Real>(name: &str, tensors: &[TensorVar<E>], axis: isize, more: usize) -> usize {
+    let Some(first) = tensors.first() else { panic!("{name}: there are no tensors") };
+    let rank = (first.rank() + more) as isize;
+    assert!((-rank..rank).contains(&axis), "{name}: axis {axis} of shape {}", first.shape());
+    axis.rem_euclid(rank) as usize
+}
+
+impl<E: Real> TensorVar<E> {
+    /// The `len` entries of an axis from `start` on.
+    ///
+    /// # Panics
+    /// If they are outside of the axis.
+    #[track_caller]
+    pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
+        let axis = self.axis("narrow", axis);
+        self.apply_op(Narrow { axis, start, len })
+    }
+
+    /// A range of an axis.
+    ///
+    /// # Panics
+    /// If it is outside of the axis or ends before it starts.
+    #[track_caller]
+    pub fn slice(self, axis: isize, range: std::ops::Range<usize>) -> Self {
+        let std::ops::Range { start, end } = range;
+        assert!(start <= end, "slice: {start}..{end} ends before it starts");
+        self.narrow(axis, start, end - start)
+    }
+
+    /// One entry of an axis, which goes.
+    ///
+    /// # Panics
+    /// If it is outside of the axis.
+    #[track_caller]
+    pub fn select(self, axis: isize, at: usize) -> Self {
+        let k = self.axis("select", axis);
+        self.narrow(axis, at, 1).squeeze(k as isize)
+    }
+}

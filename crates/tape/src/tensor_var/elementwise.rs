@@ -1,0 +1,304 @@
+//! Recording elementwise operations and sums of all elements, which are computed when a value is needed.
+
+use std::panic::Location;
+
+use super::TensorVar;
+use crate::error::expect;
+use crate::inner::{Kind, TensorNode};
+use crate::primitive::Primitive;
+use crate::registry::{self, NO_TAPE};
+use crate::rule::{
+    Binary, BinaryRule, ErasedRule, MAX_OPERANDS, Ternary, TernaryRule, Unary, UnaryRule,
+};
+use crate::scalar::opcode::Opcode;
+use crate::{Elementary, Error, Real, Shape, cluster};
+
+impl<E: Real> TensorVar<E> {
+    /// Records an elementwise operation, whose shape is at least `least`.
+    #[track_caller]
+    fn elementwise(
+        name: &'static str,
+        operands: &[Self],
+        exponent: u32,
+        opcode: Opcode,
+        least: Shape,
+    ) -> Result<Self, Error> {
+        let on_tape = operands.iter().find(|v| v.tag != NO_TAPE).expect("the caller has looked");
+        let location = Location::caller();
+        Self::relieve(on_tape.tag, operands);
+        let (inner, tag) = registry::find::<E>(on_tape.tag);
+        let mut tensors = inner.tensors.borrow_mut();
+        let lane = &mut *tensors;
+        let mut shape = least;
+        let mut numbers = [exponent; MAX_OPERANDS];
+        let (mut constants, mut active) = (0, false);
+        for (k, operand) in operands.iter().enumerate() {
+            if operand.tag == NO_TAPE {
+                constants |= 1 << k;
+                numbers[k] = inner.scalars.constant(operand.constant);
+                continue;
+            }
+            inner.assert_owns(operand.tag);
+            let node = operand.node(lane);
+            shape = match shape.broadcast(&node.shape) {
+                Some(shape) => shape,
+                None => {
+                    let shapes = operands.iter().map(|o| match o.tag {
+                        NO_TAPE => Shape::scalar(),
+                        _ => o.node(lane).shape.clone(),
+                    });
+                    return Err(Error::Shape {
+                        operation: name,
+                        shapes: shapes.collect(),
+                        detail: "they do not broadcast".to_owned(),
+                        location,
+                    });
+                }
+            };
+            numbers[k] = operand.index;
+            active |= node.active;
+        }
+        active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
+        let arity = operands.len() as u8;
+        let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
+        let (pending, low) = lane.pending(recorded.clone());
+        recorded.for_each(|t| lane.nodes[t as usize].uses += 1);
+        let node = TensorNode {
+            kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
+            shape,
+            at: inner.scalars.len() as u32,
+            location,
+            value: None,
+            pending,
+            low,
+            active,
+            uses: 0,
+            label: None,
+        };
+        let index = inner.push_tensor(lane, node);
+        drop(tensors);
+        if let Some(watch) = inner.watch() {
+            watch.look_at_pending(inner, index);
+        }
+        Ok(TensorVar::on_tape(index, tag))
+    }
+
+    /// Computes operands, those with the most pending nodes first, until a node made of all of them has
+    /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on.
+    #[track_caller]
+    fn relieve(tag: u32, operands: &[Self]) {
+        loop {
+            let (inner, _) = registry::find::<E>(tag);
+            let lane = inner.tensors.borrow();
+            let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
+            let (total, _) = lane.pending(recorded.clone().map(|v| v.index));
+            if total <= cluster::MAX_PENDING {
+                return;
+            }
+            let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
+            let most = *recorded.max_by_key(pending).expect("something is pending");
+            drop(lane);
+            cluster::relieve(inner, most.index);
+        }
+    }
+
+    /// The sum of all elements, of rank 0, which is computed when it is asked for.
+    #[track_caller]
+    pub(crate) fn total(self) -> Self {
+        let location = Location::caller();
+        Self::relieve(self.tag, &[self]);
+        let (inner, tag) = registry::find::<E>(self.tag);
+        let mut tensors = inner.tensors.borrow_mut();
+        let lane = &mut *tensors;
+        let active = self.node(lane).active;
+        let (pending, low) = lane.pending(std::iter::once(self.index));
+        lane.nodes[self.index as usize].uses += 1;
+        let node = TensorNode {
+            kind: Kind::Total { operand: self.index },
+            shape: Shape::scalar(),
+            at: inner.scalars.len() as u32,
+            location,
+            value: None,
+            pending,
+            low,
+            active,
+            uses: 0,
+            label: None,
+        };
+        let index = inner.push_tensor(lane, node);
+        drop(tensors);
+        if let Some(watch) = inner.watch() {
+            watch.look_at_pending(inner, index);
+        }
+        TensorVar::on_tape(index, tag)
+    }
+
+    /// Records a primitive.
+    #[track_caller]
+    pub(crate) fn primitive(p: Primitive, operands: &[Self], exponent: i32) -> Self {
+        expect(Self::try_primitive(p, operands, exponent))
+    }
+
+    #[track_caller]
+    fn try_primitive(p: Primitive, operands: &[Self], exponent: i32) -> Result<Self, Error> {
+        if operands.iter().all(|v| v.tag == NO_TAPE) {
+            let mut values = [operands[0].constant; MAX_OPERANDS];
+            for (value, operand) in values.iter_mut().zip(operands) {
+                *value = operand.constant;
+            }
+            return Ok(TensorVar::scalar_constant(p.value(exponent, values)));
+        }
+        Self::elementwise(
+            p.name(),
+            operands,
+            exponent as u32,
+            Opcode::primitive(p),
+            Shape::scalar(),
+        )
+    }
+
+    /// Records a rule.
+    #[track_caller]
+    fn rule<W: ErasedRule<E>>(operands: &[Self], value: impl Fn(&W) -> E, rule: W) -> Self {
+        let Some(on_tape) = operands.iter().find(|v| v.tag != NO_TAPE) else {
+            return TensorVar::scalar_constant(value(&rule));
+        };
+        let name = rule.name();
+        let (number, _displaced, entry) = {
+            let (inner, _) = registry::find::<E>(on_tape.tag);
+            let mut rules = inner.rules.borrow_mut();
+            let (number, displaced) = rules.insert(rule);
+            (number, displaced, rules.get(number))
+        };
+        entry.make_trace();
+        expect(Self::elementwise(name, operands, 0, Opcode::rule(number), Shape::scalar()))
+    }
+
+    /// This tensor repeated to a larger shape.
+    ///
+    /// # Panics
+    /// If its shape does not broadcast to `shape`.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let own = self.shape();
+        if own == shape {
+            return self;
+        }
+        if own.broadcast(&shape).as_ref() != Some(&shape) {
+            let detail = "the first does not broadcast to the second".to_owned();
+            panic!("{}", Error::shape("broadcast_to", &[&own, &shape], detail));
+        }
+        assert!(self.tag != NO_TAPE, "broadcast_to: a constant without a tape; use Tape::constant");
+        expect(Self::elementwise(
+            "broadcast_to",
+            &[self],
+            0,
+            Opcode::primitive(Primitive::Copy),
+            shape,
+        ))
+    }
+
+    /// Applies a unary rule to each element.
+    #[track_caller]
+    pub fn apply<U: Unary>(self, rule: U) -> Self {
+        Self::rule(&[self], |r: &UnaryRule<U>| r.0.value(self.constant), UnaryRule(rule))
+    }
+
+    /// Applies a binary rule to each pair of elements; the shapes broadcast.
+    #[track_caller]
+    pub fn apply2<B: Binary>(self, other: impl Into<Self>, rule: B) -> Self {
+        let other = other.into();
+        let value = |r: &BinaryRule<B>| r.0.value(self.constant, other.constant);
+        Self::rule(&[self, other], value, BinaryRule(rule))
+    }
+
+    /// Applies a ternary rule to each triple of elements; the shapes broadcast.
+    #[track_caller]
+    pub fn apply3<R: Ternary>(self, b: impl Into<Self>, c: impl Into<Self>, rule: R) -> Self {
+        let (b, c) = (b.into(), c.into());
+        let value = |r: &TernaryRule<R>| r.0.value(self.constant, b.constant, c.constant);
+        Self::rule(&[self, b, c], value, TernaryRule(rule))
+    }
+
+    /// Records [`Elementary::powi`].
+    #[track_caller]
+    pub fn powi(self, n: i32) -> Self {
+        Self::primitive(Primitive::Powi, &[self], n)
+    }
+
+    /// Records [`Elementary::square`].
+    #[track_caller]
+    pub fn square(self) -> Self {
+        self * self
+    }
+
+    /// Records [`Elementary::sin_cos`].
+    #[track_caller]
+    pub fn sin_cos(self) -> (Self, Self) {
+        (self.sin(), self.cos())
+    }
+
+    /// Records [`Elementary::clamp`].
+    #[track_caller]
+    pub fn clamp(self, low: impl Into<Self>, high: impl Into<Self>) -> Self {
+        Elementary::clamp(self, low.into(), high.into())
+    }
+
+    /// Records [`Elementary::select_gt`]: elementwise `x` where `a > b`, else `y`.
+    #[track_caller]
+    pub fn select_gt(
+        a: impl Into<Self>,
+        b: impl Into<Self>,
+        x: impl Into<Self>,
+        y: impl Into<Self>,
+    ) -> Self {
+        Self::primitive(Primitive::SelectGt, &[a.into(), b.into(), x.into(), y.into()], 0)
+    }
+}
+
+macro_rules! methods {
+    ($($method:ident $primitive:ident ($($arg:ident),*);)*) => {
+        impl<E: Real> TensorVar<E> { $(
+            #[doc = concat!("Records [`Elementary::", stringify!($method), "`] of each element.")]
+            #[track_caller]
+            pub fn $method(self $(, $arg: impl Into<Self>)*) -> Self {
+                Self::primitive(Primitive::$primitive, &[self $(, $arg.into())*], 0)
+            }
+        )* }
+
+        impl<E: Real> Elementary for TensorVar<E> {
+            $(
+                #[track_caller]
+                fn $method(self $(, $arg: Self)*) -> Self {
+                    TensorVar::$method(self $(, $arg)*)
+                }
+            )*
+            fn lit(c: f64) -> Self {
+                TensorVar::scalar_constant(E::lit(c))
+            }
+            #[track_caller]
+            fn powi(self, n: i32) -> Self {
+                TensorVar::powi(self, n)
+            }
+            #[track_caller]
+            fn select_gt(a: Self, b: Self, x: Self, y: Self) -> Self {
+                TensorVar::select_gt(a, b, x, y)
+            }
+            #[track_caller]
+            fn apply<U: Unary>(self, rule: U) -> Self {
+                TensorVar::apply(self, rule)
+            }
+            #[track_caller]
+            fn apply2<B: Binary>(self, other: Self, rule: B) -> Self {
+                TensorVar::apply2(self, other, rule)
+            }
+            #[track_caller]
+            fn apply3<R: Ternary>(self, b: Self, c: Self, rule: R) -> Self {
+                TensorVar::apply3(self, b, c, rule)
+            }
+        }
+    };
+}
+
+crate::primitive::for_each_method!(methods);
