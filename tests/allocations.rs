@@ -266,3 +266,39 @@ fn a_program_at_one_point() -> Result<(), ProgramError> {
     }
     Ok(())
 }
+
+/// Plain functions take no buffers from the pool of a tape, and do not make those grow old.
+#[test]
+fn a_step_between_plain_functions() {
+    let data = Tensor::full([16, 8], 0.5);
+    let mut tape = Tape::new();
+    let mut counts = Vec::with_capacity(20);
+    for _ in 0..20 {
+        for _ in 0..100 {
+            drop(data.tanh().matmul(&data.t()).sum());
+        }
+        let before = ALLOCATIONS.get();
+        tape.reset();
+        let x = tape.tensor(&data);
+        drop(x.tanh().matmul(x.t()).sum().backward());
+        counts.push(ALLOCATIONS.get() - before);
+    }
+    assert_eq!(counts[10..], [0; 10]);
+}
+
+#[test]
+fn plain_functions_keep_no_memory() {
+    for tape in [None, Some(Tape::new())] {
+        let x = Tensor::full([32, 32], 0.5);
+        let run = || {
+            drop(x.tanh().matmul(&x).sort(0, false));
+            drop(x.apply(Huber { delta: 0.1 }).index_select(0, vec![3; 100]));
+            infer(|side| side.tensor(&x).exp().sum().backward().map(drop)).expect("live");
+        };
+        (0..5).for_each(|_| run());
+        let before = BYTES.get();
+        (0..100).for_each(|_| run());
+        assert_eq!(BYTES.get(), before);
+        drop(tape);
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wengert::prelude::*;
+use wengert::tape::{MultiMargin, TripletMargin};
 
 const PAGE: &str = include_str!("../docs/kinks.md");
 
@@ -165,6 +166,14 @@ fn on_vectors<E: Real>(name: &str, x: &[TensorVar<E>]) -> TensorVar<E> {
         "gaussian_nll_loss(1)" => x[0].gaussian_nll_loss(x[1], x[2], 1.0, none),
         "cosine_similarity" => x[0].cosine_similarity(x[1], 0, 1e-8),
         "triplet_margin_loss(1)" => x[0].triplet_margin_loss(x[1], x[2], 1.0, none),
+        "triplet_margin_loss_with(swap)" => {
+            let options = TripletMargin { swap: true, reduction: none, ..TripletMargin::default() };
+            x[0].triplet_margin_loss_with(x[1], x[2], options)
+        }
+        "multi_margin_loss_with(0, p = 2)" => {
+            let options = MultiMargin { p: 2, reduction: none, ..MultiMargin::default() };
+            x[0].multi_margin_loss_with([0], options)
+        }
         "multi_margin_loss(0, 1)" => x[0].multi_margin_loss([0], 1.0, none),
         "cross_entropy(0)" => x[0].cross_entropy([0]),
         "cross_entropy_with(9), 9 ignored" => {
@@ -321,8 +330,15 @@ fn no_kink_is_forgotten() {
 }
 
 /// What has the kinks of another operation.
-const ELSEWHERE: &[&str] =
-    &["cosine_embedding_loss", "quantile_axis", "max_pool1d", "adaptive_max_pool2d"];
+const ELSEWHERE: &[&str] = &[
+    "cosine_embedding_loss",
+    "quantile_axis",
+    "max_pool1d",
+    "max_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+];
 
 /// What happens at special matrices stands there, and is tested in `linalg.rs`.
 const MATRICES: &str = include_str!("../docs/linear_algebra.md");

@@ -3,7 +3,7 @@
 use approx::assert_relative_eq;
 use wengert::autograd::functional::{grad, hessian};
 use wengert::prelude::*;
-use wengert::tape::Error;
+use wengert::tape::{Error, MultiMargin, TripletMargin};
 
 const REDUCTIONS: [Reduction; 3] = [Reduction::None, Reduction::Mean, Reduction::Sum];
 
@@ -216,6 +216,23 @@ fn refused(result: Result<TensorVar, Error>, parts: &[&str]) {
 }
 
 #[test]
+fn a_weight_of_one_is_no_weight() {
+    let tape = Tape::new();
+    let (x, t) = (tape.tensor([1e4, -1e4, 0.3, -40.0]), tape.tensor([0.0, 1.0, 0.25, 0.0]));
+    for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
+        let weighted = x.weighted_binary_cross_entropy_with_logits(t, 1.0, reduction).value();
+        let plain = x.binary_cross_entropy_with_logits(t, reduction).value();
+        for (a, b) in weighted.iter().zip(plain.iter()) {
+            assert_relative_eq!(*a, *b, max_relative = 1e-14);
+        }
+    }
+    let y = x.weighted_binary_cross_entropy_with_logits(t, 3.0, Reduction::None);
+    assert_eq!(y.value().as_slice()[..2], [1e4, 3e4]);
+    let g = y.sum().backward().unwrap();
+    assert_eq!(g.wrt(x).as_slice()[..2], [1.0, -3.0]);
+}
+
+#[test]
 fn refusals() {
     let tape = Tape::new();
     let (x, t) = (tape.tensor([1.0, 2.0]), tape.tensor([[1.0], [2.0]]));
@@ -266,6 +283,22 @@ fn refusals() {
     refused(m.try_nll_loss([0, 1], weights), &["nll_loss", "3 weights for 2"]);
     refused(m.try_nll_loss([0, 5], sum()), &["nll_loss", "label 5"]);
     refused(m.try_multi_margin_loss([0, 5], 1.0, r), &["multi_margin_loss", "label 5"]);
+    let margin = MultiMargin { weights: Some(vec![1.0; 3]), ..MultiMargin::default() };
+    refused(
+        m.try_multi_margin_loss_with([0, 1], margin),
+        &["multi_margin_loss_with", "3 weights for 2"],
+    );
+    let triplet = TripletMargin::default();
+    refused(
+        x.try_triplet_margin_loss_with(x, t, triplet),
+        &["triplet_margin_loss_with", "[2, 1]", "differ"],
+    );
+    let name = "weighted_binary_cross_entropy_with_logits";
+    refused(x.try_weighted_binary_cross_entropy_with_logits(t, 2.0, r), &with(name));
+    refused(
+        x.try_weighted_binary_cross_entropy_with_logits(x, t, r),
+        &[name, "[2]", "[2, 1]", "weights"],
+    );
 }
 
 /// The panic of a closure.
@@ -287,6 +320,10 @@ fn settings_that_make_no_sense() {
     assert!(panic_of(|| x.focal_loss(x, 0.5, -1.0, r)).contains("gamma is -1"));
     assert!(panic_of(|| x.gaussian_nll_loss(x, x, 0.0, r)).contains("eps is 0"));
     assert!(panic_of(|| x.cosine_similarity(x, 1, 0.0)).contains("eps is 0"));
+    let order = TripletMargin { p: 0.0, ..TripletMargin::default() };
+    assert!(panic_of(|| x.triplet_margin_loss_with(x, x, order)).contains("order 0"));
+    let power = MultiMargin { p: 0, ..MultiMargin::default() };
+    assert!(panic_of(|| x.multi_margin_loss_with([0], power)).contains("power is 0"));
     assert!(panic_of(|| x.info_nce(x, 0.0, r)).contains("temperature is 0"));
     let smooth = || CrossEntropy { smoothing: 2.0, ..CrossEntropy::default() };
     assert!(panic_of(|| x.cross_entropy_with([0], smooth())).contains("smoothing 2"));

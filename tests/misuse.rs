@@ -116,7 +116,7 @@ fn labels_and_indices_out_of_range() {
     misuse!(logits.cross_entropy([1, 2]), "cross_entropy", "2 labels for 4 rows", "[4, 10]");
     misuse!(logits.index_select(0, [0, 4]), "index_select", "index 4", "axis 0 of length 4");
     misuse!(logits.gather(1, [4, 1], [0, 1, 2, 10]), "gather", "index 10", "axis 1 of length 10");
-    misuse!(logits.gather(1, [3, 1], [0, 1, 2]), "gather", "[3, 1]", "[4, 10]");
+    misuse!(logits.gather(1, [5, 1], [0, 1, 2, 3, 4]), "gather", "[5, 1]", "[4, 10]");
 }
 
 #[test]

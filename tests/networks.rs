@@ -5,7 +5,7 @@ mod common;
 use common::panic_at;
 use rand::{SeedableRng, rngs::StdRng};
 use wengert::prelude::*;
-use wengert::tape::{Conv1d, Conv3d, Interpolation};
+use wengert::tape::{Conv1d, Conv3d, Interpolation, Pool3d};
 
 fn ignore<T>(_: T) {}
 
@@ -50,6 +50,19 @@ fn messages_name_the_operation_and_the_line() {
         }),
         ("max_pool1d: shape [1, 2, 4]: a window of 1 by 5", &|| ignore(line.max_pool1d(5, 1, 0))),
         ("avg_pool1d: shape [1, 2, 4, 4]: lines", &|| ignore(image.avg_pool1d(2, 1, 0))),
+        ("max_pool3d: shape [1, 2, 4, 4]: volumes", &|| ignore(image.max_pool3d(2))),
+        ("avg_pool3d: shape [1, 2, 4, 4, 4]: a window of 5 by 1", &|| {
+            ignore(volume.avg_pool3d([5, 2, 2]));
+        }),
+        ("max_pool3d: a padding of [2, 0]", &|| {
+            ignore(volume.max_pool3d(Pool3d::new([3, 1, 1]).padding([2, 0, 0])));
+        }),
+        ("adaptive_max_pool1d: shape [1, 2, 4, 4]: lines", &|| {
+            ignore(image.adaptive_max_pool1d(2))
+        }),
+        ("adaptive_avg_pool3d: shape [1, 2, 4, 4, 4]: volumes", &|| {
+            ignore(volume.adaptive_avg_pool3d([2, 2, 0]));
+        }),
         ("adaptive_avg_pool2d: shape [1, 2, 4]: images", &|| ignore(line.adaptive_avg_pool2d(2))),
         ("adaptive_max_pool2d: shape [1, 2, 4, 4]: images", &|| {
             ignore(image.adaptive_max_pool2d([2, 0]));
@@ -75,6 +88,32 @@ fn messages_name_the_operation_and_the_line() {
         assert!(message.contains(expected), "{message}, not {expected}");
         assert!(file.ends_with("tests/networks.rs"), "{message} at {file}");
     }
+}
+
+#[test]
+fn of_equal_elements_of_a_volume_the_first_one_is_taken() {
+    let tape = Tape::new();
+    // The first 1 in row-major order is in the first layer, in the second row.
+    let x = tape.tensor(Tensor::new([1, 1, 2, 2, 2], vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]));
+    let g = x.max_pool3d(2).sum().backward().unwrap().wrt(x);
+    assert_eq!(g.to_vec(), [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let data = vec![0.0, 0.0, 1.0, 0.0, f64::NAN, 1.0, f64::NAN, 1.0];
+    let x = tape.tensor(Tensor::new([1, 1, 2, 2, 2], data));
+    let y = x.max_pool3d(2);
+    assert!(y.item().is_nan());
+    let g = y.sum().backward().unwrap().wrt(x);
+    assert_eq!(g.to_vec(), [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    // The pooling of one layer is that of its image.
+    let image = tape.tensor(Tensor::from_fn([2, 3, 5, 4], |[a, b, c, d]| {
+        ((7 * a + 5 * b + 3 * c + d) as f64).sin()
+    }));
+    let flat = image.unsqueeze(2);
+    let (options, volumes) = (
+        Pool2d::new(3).stride(2).padding(1),
+        Pool3d::new([1, 3, 3]).stride([1, 2, 2]).padding([0, 1, 1]),
+    );
+    assert_eq!(flat.max_pool3d(volumes).squeeze(2).value(), image.max_pool2d(options).value());
+    assert_eq!(flat.avg_pool3d(volumes).squeeze(2).value(), image.avg_pool2d(options).value());
 }
 
 #[test]

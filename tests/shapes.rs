@@ -94,6 +94,14 @@ fn written_places() {
     assert_eq!((g.wrt(x).to_vec(), g.wrt(s).to_vec()), (vec![1.0, 0.0, 1.0], vec![0.0, 1.0]));
     assert_eq!(x.scatter_add(0, [1, 1], s).value().to_vec(), [1.0, 32.0, 3.0]);
     assert_eq!(x.index_add(0, [2, 0], s).value().to_vec(), [21.0, 2.0, 13.0]);
+    // A shorter source writes to the first rows alone.
+    let table = tape.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    let row = tape.tensor([[10.0, 20.0]]);
+    let written = Tensor::from([[20.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    assert_eq!(table.scatter(1, [0, 0], row).value(), written);
+    let added = Tensor::from([[1.0, 2.0], [13.0, 4.0], [5.0, 26.0]]);
+    assert_eq!(table.scatter_add(0, [1, 2], row).value(), added);
+    assert_eq!(table.gather(0, [2, 1], [2, 0]).value(), Tensor::from([[5.0], [1.0]]));
     assert_eq!(x.take([2, 2, 0]).value().to_vec(), [3.0, 3.0, 1.0]);
     assert_eq!(x.masked_fill(tape.constant([0.0, 1.0, f64::NAN]), 7.0).value()[[1]], 7.0);
     assert_eq!(x.masked_select(&Tensor::from([[1.0], [0.0]])).value().to_vec(), [1.0, 2.0, 3.0]);
@@ -116,6 +124,15 @@ fn messages_name_the_operation_and_the_line() {
         ("pad: shape [2, 3]: axis 1 is too short", &|| ignore(x.pad(1, 3, 0, Pad::Reflect))),
         ("tril: shape []", &|| ignore(x.sum().tril(0))),
         ("scatter: shapes [2, 3] and [3]", &|| ignore(x.scatter(1, [0; 3], x.select(0, 0)))),
+        ("scatter: shapes [2, 3] and [3, 1]: the second may be longer along axis 1", &|| {
+            ignore(x.scatter(1, [0; 3], tape.tensor(counted([3, 1]))));
+        }),
+        ("index_add: shapes [2, 3] and [1, 2]: they may differ along axis 1", &|| {
+            ignore(x.index_add(1, [0; 2], tape.tensor(counted([1, 2]))));
+        }),
+        ("gather: shape [2, 3]: 3 indices of shape [3, 1]", &|| {
+            ignore(x.gather(1, [3, 1], [0; 3]))
+        }),
         ("scatter_add: index 3 is out of range", &|| ignore(x.scatter_add(1, [3; 6], x))),
         ("index_add: shapes [2, 3] and [2, 3]: 2 indices", &|| ignore(x.index_add(1, [0; 2], x))),
         ("take: index 6 is out of range for a tensor of 6", &|| ignore(x.take([6]))),

@@ -46,8 +46,12 @@ impl<E: Real> TensorVar<E> {
         if fits && shape[2..].iter().chain(size).all(|&len| len > 0) {
             return Ok(());
         }
-        let lens = ["length", "height, width", "depth, height, width"][size.len() - 1];
-        let detail = format!("it is not [n, channels, {lens}], with elements, to become {size:?}");
+        let what = [
+            "lines are [n, channels, length]",
+            "images are [n, channels, height, width]",
+            "volumes are [n, channels, depth, height, width]",
+        ][size.len() - 1];
+        let detail = format!("{what}, with elements, and become {size:?}");
         Err(Error::shape(name, &[&shape], detail))
     }
 
