@@ -275,7 +275,7 @@ fn a_step_between_plain_functions() {
     let mut counts = Vec::with_capacity(20);
     for _ in 0..20 {
         for _ in 0..100 {
-            drop(data.tanh().matmul(&data.t()).sum());
+            drop(data.tanh().matmul(data.t()).sum());
         }
         let before = ALLOCATIONS.get();
         tape.reset();

@@ -58,7 +58,7 @@ fn messages_name_the_operation_and_the_line() {
             ignore(volume.max_pool3d(Pool3d::new([3, 1, 1]).padding([2, 0, 0])));
         }),
         ("adaptive_max_pool1d: shape [1, 2, 4, 4]: lines", &|| {
-            ignore(image.adaptive_max_pool1d(2))
+            ignore(image.adaptive_max_pool1d(2));
         }),
         ("adaptive_avg_pool3d: shape [1, 2, 4, 4, 4]: volumes", &|| {
             ignore(volume.adaptive_avg_pool3d([2, 2, 0]));

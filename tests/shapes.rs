@@ -131,7 +131,7 @@ fn messages_name_the_operation_and_the_line() {
             ignore(x.index_add(1, [0; 2], tape.tensor(counted([1, 2]))));
         }),
         ("gather: shape [2, 3]: 3 indices of shape [3, 1]", &|| {
-            ignore(x.gather(1, [3, 1], [0; 3]))
+            ignore(x.gather(1, [3, 1], [0; 3]));
         }),
         ("scatter_add: index 3 is out of range", &|| ignore(x.scatter_add(1, [3; 6], x))),
         ("index_add: shapes [2, 3] and [2, 3]: 2 indices", &|| ignore(x.index_add(1, [0; 2], x))),
