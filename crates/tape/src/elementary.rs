@@ -179,12 +179,14 @@ pub trait Elementary:
     }
 
     /// `x * x`.
+    #[track_caller]
     fn square(self) -> Self {
         self * self
     }
 
     /// The nearest point of `[low, high]`; the derivative is 1 from end to end, and 0 outside. NaN stays
     /// NaN.
+    #[track_caller]
     fn clamp(self, low: Self, high: Self) -> Self {
         Self::select_gt(low, self, low, Self::select_gt(self, high, high, self))
     }

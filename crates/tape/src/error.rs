@@ -70,6 +70,16 @@ impl Error {
     }
 }
 
+/// An error unless an argument is as it must be; `detail` says how it is.
+#[track_caller]
+pub(crate) fn require(
+    holds: bool,
+    operation: &'static str,
+    detail: impl FnOnce() -> String,
+) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error::argument(operation, detail())) }
+}
+
 /// The value, or a panic at the line of the caller. (`unwrap_or_else` would name a line in here.)
 #[track_caller]
 pub(crate) fn expect<T>(result: Result<T, Error>) -> T {

@@ -21,6 +21,11 @@ impl Clone for Shape {
 /// The most axes that a tensor may have: reductions keep a set of them in the bits of a word.
 pub(crate) const MAX_RANK: usize = 32;
 
+/// The most elements: a buffer has at most `isize::MAX` bytes.
+const MAX_ELEMENTS: usize = isize::MAX as usize / size_of::<f64>();
+
+const TOO_LARGE: &str = "does not fit into memory";
+
 impl Shape {
     #[track_caller]
     fn new(lens: SmallVec<[usize; 4]>) -> Shape {
@@ -42,21 +47,31 @@ impl Shape {
     /// The number of elements: the product of the lengths.
     ///
     /// # Panics
-    /// If the product does not fit a `usize`.
+    /// If so many elements do not fit into memory.
     #[track_caller]
     pub fn elements(&self) -> usize {
         match self.checked_elements() {
             Some(elements) => elements,
-            None => panic!("the number of elements of the shape {self} does not fit a usize"),
+            None => panic!("the number of elements of the shape {self} {TOO_LARGE}"),
         }
     }
 
-    /// The number of elements; `None` if it does not fit a `usize`.
+    /// The number of elements; `None` if so many numbers do not fit into the memory that any machine can address.
     pub fn checked_elements(&self) -> Option<usize> {
         if self.0.contains(&0) {
             return Some(0);
         }
-        self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+        let elements = self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        elements.filter(|&n| n <= MAX_ELEMENTS)
+    }
+
+    /// Why no tensor has this shape, which was computed from others; `None` if it can have it.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        if self.rank() > MAX_RANK {
+            return Some(format!("a tensor has at most {MAX_RANK} axes, not {}", self.rank()));
+        }
+        let too_large = || format!("the number of elements of {self} {TOO_LARGE}");
+        self.checked_elements().is_none().then(too_large)
     }
 
     /// The row-major strides, in elements.

@@ -67,7 +67,7 @@ impl<E: Real> Tensor<E> {
         if shape.checked_elements() != Some(data.len()) {
             let detail = match shape.checked_elements() {
                 Some(n) => format!("the shape has {n} elements, not {}", data.len()),
-                None => "the number of elements does not fit a usize".to_owned(),
+                None => "the number of elements does not fit into memory".to_owned(),
             };
             return Err(Error::shape("Tensor::new", &[&shape], detail));
         }
@@ -164,12 +164,10 @@ impl<E: Real> Tensor<E> {
     pub fn reshape(&self, shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         assert!(
-            shape.elements() == self.len(),
-            "reshape: {} has {} elements, {} has {}",
+            shape.checked_elements() == Some(self.len()),
+            "reshape: {} has {} elements, and {shape} has another number",
             self.shape,
-            self.len(),
-            shape,
-            shape.elements()
+            self.len()
         );
         Tensor { shape, data: self.data.clone() }
     }

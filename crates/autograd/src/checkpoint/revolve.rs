@@ -126,16 +126,28 @@ fn assert_same_length(state: usize, made: usize) {
 /// assert_eq!(forward_steps(10, 10), 9); // Room for all: each step but the last, once.
 /// assert_eq!(forward_steps(4, 1), 3 + 2 + 1); // Every time from the beginning.
 /// ```
+///
+/// # Panics
+/// If `snapshots` is 0.
+#[track_caller]
 pub fn forward_steps(steps: usize, snapshots: usize) -> usize {
+    assert!(snapshots > 0, "forward_steps: the initial state takes one snapshot");
     match repetitions(steps, snapshots) {
         0 => 0,
-        r => r * steps - binomial(snapshots + r, r - 1),
+        r => r.saturating_mul(steps).saturating_sub(binomial(snapshots.saturating_add(r), r - 1)),
     }
 }
 
 /// The least `r` for which `length <= C(snapshots + r, snapshots)`.
 fn repetitions(length: usize, snapshots: usize) -> usize {
-    (0..).find(|&r| length <= binomial(snapshots + r, snapshots)).expect("it grows without bound")
+    match length {
+        0 | 1 => 0,
+        // C(s + 1, s) is s + 1, also where that is more than a usize holds.
+        _ if length - 1 <= snapshots => 1,
+        _ => (2..)
+            .find(|&r| length <= binomial(snapshots.saturating_add(r), snapshots))
+            .expect("it grows without bound"),
+    }
 }
 
 /// How far to go from a snapshot before the next one is placed, when `length` pieces are to be reversed with
@@ -146,8 +158,8 @@ fn advance(length: usize, snapshots: usize) -> usize {
         return length - 1;
     }
     // Any place between these bounds is optimal: with r - 1 repetitions on the left, and r on the right.
-    let most_left = binomial(snapshots + r - 1, snapshots);
-    let least_right = binomial(snapshots + r - 2, snapshots - 1);
+    let most_left = binomial(snapshots - 1 + r, snapshots);
+    let least_right = binomial(snapshots - 1 + r - 1, snapshots - 1);
     most_left.min(length.saturating_sub(least_right)).clamp(1, length - 1)
 }
 

@@ -94,6 +94,7 @@ impl Colouring {
     /// If there is no such column.
     #[track_caller]
     pub fn colour(&self, k: usize) -> usize {
+        assert!(k < self.colours.len(), "colouring: number {k} of {}", self.colours.len());
         self.colours[k] as usize
     }
 
@@ -133,21 +134,20 @@ impl Colouring {
             }
             alone.extend(pattern.row(i).iter().map(|&j| counts[self.colour(j)].1 == 1));
         }
-        let mirrored = |i: usize, j: usize| {
-            let place = pattern.row(j).binary_search(&i);
-            let place = place.unwrap_or_else(|_| {
+        // A loop and not closures, which would lose the caller's line.
+        let mut sources = Vec::with_capacity(pattern.entries());
+        for ((i, j), &own) in pattern.iter().zip(&alone) {
+            let Ok(place) = pattern.row(j).binary_search(&i) else {
                 panic!("colouring: the pattern has the entry ({i}, {j}) and not its mirror image")
-            });
-            alone[pattern.offsets()[j] + place]
-        };
-        let source = |((i, j), &own): ((usize, usize), &bool)| {
+            };
+            let mirrored = alone[pattern.offsets()[j] + place];
             // The same of both for an entry and its mirror image, so that they have the same bits.
             let (low, high) = (i.min(j), i.max(j));
-            let low_row = if i == low { own } else { mirrored(i, j) };
-            let high_row = if i == low { mirrored(i, j) } else { own };
+            let (low_row, high_row) = if i == low { (own, mirrored) } else { (mirrored, own) };
             assert!(low_row || high_row, "colouring: the entry ({i}, {j}) cannot be read off");
-            if low_row { (low, self.colour(high)) } else { (high, self.colour(low)) }
-        };
-        pattern.iter().zip(&alone).map(source).collect()
+            let at_low = (low, self.colour(high));
+            sources.push(if low_row { at_low } else { (high, self.colour(low)) });
+        }
+        sources
     }
 }

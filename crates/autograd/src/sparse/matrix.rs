@@ -1,6 +1,6 @@
 //! A sparse matrix, as its rows.
 
-use tape::{Real, Tensor};
+use tape::{Real, Shape, Tensor};
 
 use super::SparsityPattern;
 
@@ -36,9 +36,11 @@ impl<E: Real> SparseMatrix<E> {
     /// The entry in row `i` and column `j`; 0 if it is not stored.
     ///
     /// # Panics
-    /// If there is no such row.
+    /// If there is no such row or column.
     #[track_caller]
     pub fn get(&self, i: usize, j: usize) -> E {
+        let (rows, columns) = (self.pattern.rows(), self.pattern.columns());
+        assert!(i < rows && j < columns, "sparse matrix: entry ({i}, {j}) of {rows} by {columns}");
         let start = self.pattern.offsets()[i];
         match self.pattern.row(i).binary_search(&j) {
             Ok(place) => self.values[start + place],
@@ -76,9 +78,13 @@ impl<E: Real> SparseMatrix<E> {
     }
 
     /// With the zeros.
+    ///
+    /// # Panics
+    /// If it does not fit into memory.
+    #[track_caller]
     pub fn to_dense(&self) -> Tensor<E> {
         let (rows, columns) = (self.pattern.rows(), self.pattern.columns());
-        let mut dense = vec![E::ZERO; rows * columns];
+        let mut dense = vec![E::ZERO; Shape::from([rows, columns]).elements()];
         for ((i, j), &entry) in self.pattern.iter().zip(&self.values) {
             dense[i * columns + j] = entry;
         }

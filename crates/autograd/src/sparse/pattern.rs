@@ -108,6 +108,7 @@ impl SparsityPattern {
     /// If there is no such row.
     #[track_caller]
     pub fn row(&self, i: usize) -> &[usize] {
+        assert!(i < self.rows(), "sparsity pattern: row {i} of {}", self.rows());
         &self.indices[self.offsets[i]..self.offsets[i + 1]]
     }
 

@@ -166,13 +166,23 @@ impl<E: Real> TensorVar<E> {
         let (mut ones, mut copies, mut flat) = (Shape::scalar(), Shape::scalar(), Shape::scalar());
         for (k, &times) in times.iter().enumerate() {
             let len = k.checked_sub(skip).map_or(1, |k| own[k]);
+            if len == 1 {
+                // An axis of one element needs no other one for its copies.
+                ones.push(1);
+                copies.push(times);
+                flat.push(times);
+                continue;
+            }
             if times != 1 {
                 ones.push(1);
                 copies.push(times);
             }
             ones.push(len);
             copies.push(len);
-            flat.push(times * len);
+            flat.push(times.saturating_mul(len));
+        }
+        if let Some(detail) = copies.flaw().or_else(|| flat.flaw()) {
+            panic!("{}", Error::shape("repeat", &[&own], detail));
         }
         self.reshape(ones).broadcast_to(copies).reshape(flat)
     }
@@ -211,7 +221,8 @@ impl<E: Real> TensorVar<E> {
     pub fn split(self, axis: isize, lens: &[usize]) -> Vec<Self> {
         let shape = self.shape();
         let k = self.axis("split", axis);
-        if lens.iter().sum::<usize>() != shape[k] {
+        let sum = lens.iter().try_fold(0usize, |sum, &len| sum.checked_add(len));
+        if sum != Some(shape[k]) {
             let detail = format!("{lens:?} does not add up to the length of axis {k}");
             panic!("{}", Error::shape("split", &[&shape], detail));
         }
@@ -272,6 +283,11 @@ impl<E: Real> TensorVar<E> {
         let most = before.max(after);
         if most == 0 {
             return self;
+        }
+        let mut padded = shape.clone();
+        padded.set(k, len.saturating_add(before).saturating_add(after));
+        if let Some(detail) = padded.flaw() {
+            panic!("{}", Error::shape("pad", &[&shape], detail));
         }
         if let Pad::Constant(c) = with {
             let block = |len| {

@@ -230,7 +230,7 @@ impl<E: Real> Op<E> for Gather {
         let (own, x) = (&self.shape, inputs[0]);
         let fits =
             own.rank() == x.rank() && (0..x.rank()).all(|k| k == self.axis || own[k] <= x[k]);
-        if !fits || own.elements() != self.indices.0.len() {
+        if !fits || own.checked_elements() != Some(self.indices.0.len()) {
             let detail = format!(
                 "{} indices of shape {own}; it may be longer along axis {} only",
                 self.indices.0.len(),
@@ -309,7 +309,7 @@ impl<E: Real> TensorVar<E> {
     /// If an index is out of range.
     #[track_caller]
     pub fn try_index_select(self, axis: isize, indices: impl Into<Indices>) -> Result<Self, Error> {
-        let axis = self.axis("index_select", axis);
+        let axis = self.try_axis("index_select", axis)?;
         let op = IndexSelect { axis, indices: indices.into() };
         Ok(crate::try_apply_op(op, &[self])?[0])
     }
@@ -391,7 +391,7 @@ impl<E: Real> TensorVar<E> {
         shape: impl Into<Shape>,
         indices: impl Into<Indices>,
     ) -> Result<Self, Error> {
-        let axis = self.axis("gather", axis);
+        let axis = self.try_axis("gather", axis)?;
         let op = Gather { axis, indices: indices.into(), shape: shape.into() };
         Ok(crate::try_apply_op(op, &[self])?[0])
     }

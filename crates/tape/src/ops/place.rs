@@ -95,7 +95,7 @@ impl<E: Real> TensorVar<E> {
         indices: impl Into<Indices>,
         source: TensorVar<E>,
     ) -> Result<Self, Error> {
-        let k = self.axis("scatter", axis);
+        let k = self.try_axis("scatter", axis)?;
         let indices = indices.into();
         self.check_source("scatter", k, &indices, source, Fit::Within, Shape::elements)?;
         let (own, other) = (self.shape(), source.shape());
@@ -132,7 +132,7 @@ impl<E: Real> TensorVar<E> {
         indices: impl Into<Indices>,
         source: TensorVar<E>,
     ) -> Result<Self, Error> {
-        let axis = self.axis("scatter_add", axis);
+        let axis = self.try_axis("scatter_add", axis)?;
         let indices = indices.into();
         self.check_source("scatter_add", axis, &indices, source, Fit::Within, Shape::elements)?;
         let into = self.shape();
@@ -161,7 +161,7 @@ impl<E: Real> TensorVar<E> {
         indices: impl Into<Indices>,
         source: TensorVar<E>,
     ) -> Result<Self, Error> {
-        let axis = self.axis("index_add", axis);
+        let axis = self.try_axis("index_add", axis)?;
         let indices = indices.into();
         self.check_source("index_add", axis, &indices, source, Fit::Equal, |shape| shape[axis])?;
         let len = self.shape()[axis];
@@ -267,7 +267,11 @@ impl<E: Real> Tensor<E> {
         let indices = indices.into();
         within("one_hot", &indices, || format!("{classes} classes"), classes)?;
         let rows = indices.as_slice();
-        let mut out = Self::zeros([rows.len(), classes]);
+        let shape = Shape::from([rows.len(), classes]);
+        if let Some(detail) = shape.flaw() {
+            return Err(Error::shape("one_hot", &[&shape], detail));
+        }
+        let mut out = Self::zeros(shape);
         let buffer = out.as_mut_slice();
         rows.iter().enumerate().for_each(|(row, &i)| buffer[row * classes + i] = E::ONE);
         Ok(out)

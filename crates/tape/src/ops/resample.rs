@@ -7,7 +7,7 @@ use super::conv::IntoPair;
 use super::conv::other::renamed;
 use super::pool::Pool2d;
 use crate::error::expect;
-use crate::{Error, Real, Tensor, TensorVar};
+use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// How [`interpolate`](TensorVar::interpolate) fills in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,17 @@ impl<E: Real> TensorVar<E> {
     fn images(self, name: &'static str, size: [usize; 2]) -> Result<[usize; 2], Error> {
         let shape = self.shape();
         match *shape {
-            [_, _, height, width] if height * width * size[0] * size[1] > 0 => Ok([height, width]),
+            [n, channels, height, width]
+                if [height, width, size[0], size[1]].iter().all(|&l| l > 0) =>
+            {
+                // The result, and what it is computed with.
+                let result = Shape::from([n, channels, size[0], size[1]]);
+                let weights = [[size[0], height], [size[1], width]].map(Shape::from);
+                match weights.iter().chain([&result]).find_map(Shape::flaw) {
+                    Some(detail) => Err(Error::shape(name, &[&shape], detail)),
+                    None => Ok([height, width]),
+                }
+            }
             _ => {
                 let detail = format!(
                     "images are [n, channels, height, width], with elements, and become {size:?}"

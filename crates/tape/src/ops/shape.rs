@@ -244,12 +244,15 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     pub(crate) fn axis(self, name: &'static str, axis: isize) -> usize {
+        expect(self.try_axis(name, axis))
+    }
+
+    #[track_caller]
+    pub(crate) fn try_axis(self, name: &'static str, axis: isize) -> Result<usize, Error> {
         let shape = self.shape();
         match shape.axis(axis) {
-            Some(k) => k,
-            None => {
-                panic!("{}", Error::shape(name, &[&shape], format!("axis {axis} does not exist")))
-            }
+            Some(k) => Ok(k),
+            None => Err(Error::shape(name, &[&shape], format!("axis {axis} does not exist"))),
         }
     }
 }

@@ -260,10 +260,13 @@ impl<E: Real> TensorVar<E> {
     pub fn diag_embed(self, offset: isize) -> Self {
         let own = self.shape();
         let k = self.axis("diag_embed", -1);
-        let n = own[k] + offset.unsigned_abs();
+        let n = own[k].saturating_add(offset.unsigned_abs());
         let mut whole = own.clone();
         whole.set(k, n);
         whole.push(n);
+        if let Some(detail) = whole.flaw() {
+            panic!("{}", Error::shape("diag_embed", &[&own], detail));
+        }
         let mut view = View::whole("diag_embed", &whole);
         let (_, top, left) = diagonal_of(n, n, offset);
         view.offset = if own[k] == 0 { 0 } else { top * n + left };

@@ -35,6 +35,7 @@ impl<E: Real> Tensor<E> {
     }
 
     /// The identity matrix of `n` rows.
+    #[track_caller]
     pub fn eye(n: usize) -> Self {
         Self::from_fn([n, n], |[i, j]| if i == j { E::ONE } else { E::ZERO })
     }
@@ -66,15 +67,17 @@ impl<E: Real> Tensor<E> {
     }
 
     /// `n` evenly spaced numbers from `first` to `last`, both included.
+    #[track_caller]
     pub fn linspace(first: E, last: E, n: usize) -> Self {
         let step = (last - first) / E::lit(n.saturating_sub(1).max(1) as f64);
         // The end is the end, whatever the steps round to.
         let at =
             |i: usize| if i > 0 && i + 1 == n { last } else { first + step * E::lit(i as f64) };
-        (0..n).map(at).collect()
+        (0..Shape::from([n]).elements()).map(at).collect()
     }
 
     /// Independent draws from a distribution of `rand` or `rand_distr`.
+    #[track_caller]
     pub fn random<D, R>(shape: impl Into<Shape>, distribution: &D, rng: &mut R) -> Self
     where
         D: Distribution<E>,
@@ -86,6 +89,7 @@ impl<E: Real> Tensor<E> {
     }
 
     /// Independent draws from the uniform distribution on `[low, high)`.
+    #[track_caller]
     pub fn uniform(
         shape: impl Into<Shape>,
         low: E,
@@ -99,6 +103,7 @@ impl<E: Real> Tensor<E> {
     }
 
     /// Independent draws from the normal distribution.
+    #[track_caller]
     pub fn normal(
         shape: impl Into<Shape>,
         mean: E,
@@ -165,8 +170,9 @@ fn fans(shape: &Shape) -> (f64, f64) {
     match **shape {
         [fan_in, fan_out] => (fan_in as f64, fan_out as f64),
         [outputs, inputs, ref spatial @ ..] => {
-            let field = spatial.iter().product::<usize>();
-            ((inputs * field) as f64, (outputs * field) as f64)
+            // As floats: a shape that is too large is refused where the tensor is made.
+            let field: f64 = spatial.iter().map(|&len| len as f64).product();
+            (inputs as f64 * field, outputs as f64 * field)
         }
         _ => panic!("fan-in and fan-out need a shape of rank 2 or more, not {shape}"),
     }

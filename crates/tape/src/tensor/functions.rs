@@ -264,6 +264,7 @@ fallible! {
     dot try_dot(other);
     outer try_outer(other);
     cdist try_cdist(other, p: f64);
+    dense try_dense(weight, bias);
 }
 
 // Linear algebra.

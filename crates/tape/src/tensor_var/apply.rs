@@ -54,6 +54,9 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         Err(misfit) => return Err(misfit.into_error(name, &shapes)),
     };
     assert!(!out_shapes.is_empty(), "{name}: infer announces no outputs");
+    if let Some(detail) = out_shapes.iter().find_map(Shape::flaw) {
+        return Err(Error::shape(name, &shapes, detail));
+    }
     let mut outputs = Outputs::new(name, out_shapes);
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));

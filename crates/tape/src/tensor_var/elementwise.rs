@@ -58,6 +58,14 @@ impl<E: Real> TensorVar<E> {
             numbers[k] = operand.index;
             active |= node.active;
         }
+        if let Some(detail) = shape.flaw() {
+            let shapes = operands.iter().map(|o| match o.tag {
+                NO_TAPE => Shape::scalar(),
+                _ => o.node(lane).shape.clone(),
+            });
+            let shapes = shapes.collect();
+            return Err(Error::Shape { operation: name, shapes, detail, location });
+        }
         active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
         let arity = operands.len() as u8;
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);

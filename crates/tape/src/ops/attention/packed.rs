@@ -93,7 +93,7 @@ impl<E: Real> Op<E> for Packed {
         let shape = inputs[0];
         let heads = self.heads;
         let last = if shape.rank() < 2 { 0 } else { shape[shape.rank() - 1] };
-        if heads == 0 || last == 0 || !last.is_multiple_of(3 * heads) {
+        if heads == 0 || last == 0 || !last.is_multiple_of(heads.saturating_mul(3)) {
             let detail = format!("the last axis is not queries, keys and values of {heads} heads");
             return Err(Misfit::shape(detail));
         }

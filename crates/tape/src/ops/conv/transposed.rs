@@ -1,6 +1,6 @@
 //! Transposed convolutions: a matrix product, whose columns are added up where the window stands.
 
-use super::other::{Conv3d, check_ranks};
+use super::other::{Conv3d, check_ranks, renamed};
 use super::unfold::Fold;
 use super::{Conv2d, image};
 use crate::tensor_var::try_apply_op;
@@ -21,10 +21,12 @@ fn extent(
     if more >= stride {
         return Err(format!("an output padding of {more} is not smaller than the stride"));
     }
-    let whole = (len - 1) * stride + dilation * (size - 1) + 1 + more;
-    whole.checked_sub(2 * padding).filter(|&len| len > 0).ok_or_else(|| {
+    let product = |a: usize, b: usize| a as u128 * b as u128;
+    let whole = product(len - 1, stride) + product(dilation, size - 1) + 1 + more as u128;
+    let cut = whole.checked_sub(product(2, padding)).filter(|&len| len > 0).ok_or_else(|| {
         format!("a padding of {padding} cuts off all of the {whole} rows or columns")
-    })
+    })?;
+    usize::try_from(cut).map_err(|_| format!("{cut} rows or columns do not fit into memory"))
 }
 
 /// The transposed convolution of images.
@@ -61,7 +63,8 @@ pub(super) fn try_images<E: Real>(
     let rows = x.reshape([n, groups, channels / groups, places[0] * places[1]]);
     let matrix = weight.reshape([groups, channels / groups, taps]).transpose(1, 2);
     let columns = matrix.matmul(rows).reshape([n, groups * taps, places[0] * places[1]]);
-    let y = try_apply_op(Fold { window, image: whole }, &[columns])?[0];
+    let y = try_apply_op(Fold { window, image: whole }, &[columns]);
+    let y = renamed(name, &[x, weight], y)?[0];
     match bias {
         None => Ok(y),
         Some(bias) if bias.shape() == [count] => Ok(y + bias.reshape([count, 1, 1])),
@@ -106,7 +109,8 @@ pub(super) fn try_volumes<E: Real>(
     let y = y.reshape([n, depth, count, size, oh, ow]).permute(&[0, 4, 5, 2, 3, 1]);
     let columns = y.reshape([n * oh * ow, count * size, depth]);
     let window = options.of_depth().window([size, 1]);
-    let y = try_apply_op(Fold { window, image: [whole, 1] }, &[columns])?[0];
+    let y = try_apply_op(Fold { window, image: [whole, 1] }, &[columns]);
+    let y = renamed(name, &[x, weight], y)?[0];
     let y = y.reshape([n, oh, ow, count, whole]).permute(&[0, 3, 4, 1, 2]);
     match bias {
         None => Ok(y),

@@ -28,7 +28,8 @@ impl<E: Real> Op<E> for Unfold {
         };
         let [rows, columns] = self.0.places([height, width])?;
         let window = self.0.size[0] * self.0.size[1];
-        Ok(smallvec![[n, channels * window, rows * columns].into()])
+        // What does not fit is refused as a shape.
+        Ok(smallvec![[n, channels.saturating_mul(window), rows * columns].into()])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let size = image(inputs[0].shape());

@@ -73,7 +73,12 @@ impl Window {
             };
             places[axis] = free / stride + 1;
         }
-        Ok(places)
+        // With this, products of what is counted here do not overflow.
+        let padded = Shape::from(self.padded(image));
+        match padded.flaw() {
+            Some(detail) => Err(Misfit::shape(format!("with its padding, {detail}"))),
+            None => Ok(places),
+        }
     }
 
     /// An image with its padding.
@@ -96,7 +101,8 @@ impl Window {
         // The position is `place * stride + offset - padding`, which must be below `len`.
         let end = (len + padding).saturating_sub(offset).div_ceil(stride).min(places);
         let first = first.min(end);
-        (first..end, (first * stride + offset).saturating_sub(padding))
+        // Where there is no place, this is nobody's position, and may be large.
+        (first..end, first.saturating_mul(stride).saturating_add(offset).saturating_sub(padding))
     }
 
     /// Calls `f(element of the window, first place, position in the image, count)` for each run of places

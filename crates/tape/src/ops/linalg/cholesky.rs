@@ -6,6 +6,7 @@ use super::triangular::{Triangle, columns, try_solve_with, without_columns};
 use super::{batch, each_square, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::ops::conv::other::renamed;
 use crate::tensor_var::try_apply_op;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
@@ -94,7 +95,8 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_cholesky_solve(self, b: TensorVar<E>) -> Result<Self, Error> {
         let (b, vector) = columns(b);
-        let half = try_solve_with(self, Triangle::Lower, false, b)?;
+        let half = try_solve_with(self, Triangle::Lower, false, b);
+        let half = renamed("cholesky_solve", &[self, b], half)?;
         Ok(without_columns(try_solve_with(self, Triangle::Lower, true, half)?, vector))
     }
 }

@@ -1,7 +1,7 @@
 //! Losses of yes or no.
 
 use super::{Reduction, equal_shapes};
-use crate::error::expect;
+use crate::error::{expect, require};
 use crate::primitive::unary;
 use crate::{Binary, Elementary, Error, Real, TensorVar};
 
@@ -197,10 +197,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`focal_loss`](Self::focal_loss), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If `gamma` is negative.
+    /// Where [`focal_loss`](Self::focal_loss) panics.
     #[track_caller]
     pub fn try_focal_loss(
         self,
@@ -209,7 +206,7 @@ impl<E: Real> TensorVar<E> {
         gamma: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!(gamma >= 0.0, "focal_loss: gamma is {gamma}, which is negative");
+        require(gamma >= 0.0, "focal_loss", || format!("gamma is {gamma}, which is negative"))?;
         let t = target.into();
         equal_shapes("focal_loss", &[self, t])?;
         let entropy = self.apply2(t, CrossEntropyOfLogit);

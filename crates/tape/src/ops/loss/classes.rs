@@ -2,7 +2,7 @@
 
 use super::Reduction;
 use super::cross_entropy::MeanCrossEntropy;
-use crate::error::expect;
+use crate::error::{expect, require};
 use crate::ops::{Indices, where_};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
@@ -147,7 +147,9 @@ fn check_weights(
     options: &CrossEntropy,
 ) -> Result<(), Error> {
     let smoothing = options.smoothing;
-    assert!((0.0..=1.0).contains(&smoothing), "{name}: the smoothing {smoothing} is not in [0, 1]");
+    require((0.0..=1.0).contains(&smoothing), name, || {
+        format!("the smoothing {smoothing} is not in [0, 1]")
+    })?;
     match &options.weights {
         Some(weights) if weights.len() != classes => {
             let detail = format!("{} weights for {classes} classes", weights.len());
@@ -196,10 +198,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`cross_entropy_with`](Self::cross_entropy_with), for labels from outside.
     ///
     /// # Errors
-    /// Where [`cross_entropy_with`](Self::cross_entropy_with) panics for the labels or the number of weights.
-    ///
-    /// # Panics
-    /// If the smoothing is not in `[0, 1]`.
+    /// Where [`cross_entropy_with`](Self::cross_entropy_with) panics.
     #[track_caller]
     #[allow(clippy::needless_pass_by_value)] // Options are written where they are used.
     pub fn try_cross_entropy_with(
@@ -248,10 +247,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`cross_entropy_of`](Self::cross_entropy_of), for shapes from outside.
     ///
     /// # Errors
-    /// Where [`cross_entropy_of`](Self::cross_entropy_of) panics for the shapes or the number of weights.
-    ///
-    /// # Panics
-    /// If the smoothing is not in `[0, 1]`, or `ignore` is given.
+    /// Where [`cross_entropy_of`](Self::cross_entropy_of) panics.
     #[track_caller]
     #[allow(clippy::needless_pass_by_value)] // Options are written where they are used.
     pub fn try_cross_entropy_of(
@@ -262,7 +258,9 @@ impl<E: Real> TensorVar<E> {
         let name = "cross_entropy_of";
         let target = probabilities.into();
         super::equal_shapes(name, &[self, target])?;
-        assert!(options.ignore.is_none(), "{name}: there are no labels that could be ignored");
+        require(options.ignore.is_none(), name, || {
+            format!("there are no labels that could be ignored")
+        })?;
         let shape = self.shape();
         let Some(&classes) = shape.last() else {
             let detail = "there is no axis of classes".to_owned();
@@ -295,10 +293,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`nll_loss`](Self::nll_loss), for labels from outside.
     ///
     /// # Errors
-    /// Where [`try_cross_entropy_with`](Self::try_cross_entropy_with) does.
-    ///
-    /// # Panics
-    /// If there is a smoothing.
+    /// Where [`nll_loss`](Self::nll_loss) panics.
     #[track_caller]
     #[allow(clippy::needless_pass_by_value)] // Options are written where they are used.
     pub fn try_nll_loss(
@@ -306,7 +301,7 @@ impl<E: Real> TensorVar<E> {
         labels: impl Into<Indices>,
         options: CrossEntropy,
     ) -> Result<Self, Error> {
-        assert!(options.smoothing == 0.0, "nll_loss: smoothing is for logits");
+        require(options.smoothing == 0.0, "nll_loss", || format!("smoothing is for logits"))?;
         let rows = Rows::new("nll_loss", self, &labels.into(), &options)?;
         let ln_p = rows.at_labels(rows.masked(self));
         Ok(rows.reduce(-(ln_p * rows.constant(self, &rows.weights)), options.reduction))

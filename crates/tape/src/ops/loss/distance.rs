@@ -1,7 +1,7 @@
 //! Losses of pairs and triples of vectors.
 
 use super::{CrossEntropy, Reduction, equal_shapes};
-use crate::error::expect;
+use crate::error::{expect, require};
 use crate::{Error, Real, TensorVar};
 
 /// How the loss of triples is taken.
@@ -47,10 +47,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`cosine_similarity`](Self::cosine_similarity), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If the axis does not exist, or `eps` is not positive.
+    /// Where [`cosine_similarity`](Self::cosine_similarity) panics.
     #[track_caller]
     pub fn try_cosine_similarity(
         self,
@@ -58,9 +55,10 @@ impl<E: Real> TensorVar<E> {
         axis: isize,
         eps: f64,
     ) -> Result<Self, Error> {
-        assert!(eps > 0.0, "cosine_similarity: eps is {eps}, which is not positive");
+        require(eps > 0.0, "cosine_similarity", || format!("eps is {eps}, which is not positive"))?;
         let other = other.into();
         equal_shapes("cosine_similarity", &[self, other])?;
+        self.try_axis("cosine_similarity", axis)?;
         Ok((unit(self, axis, eps) * unit(other, axis, eps)).sum_axes(axis))
     }
 
@@ -197,10 +195,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`info_nce`](Self::info_nce), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ or are not those of matrices.
-    ///
-    /// # Panics
-    /// If the temperature is not positive.
+    /// Where [`info_nce`](Self::info_nce) panics.
     #[track_caller]
     pub fn try_info_nce(
         self,
@@ -208,7 +203,7 @@ impl<E: Real> TensorVar<E> {
         temperature: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!(temperature > 0.0, "info_nce: the temperature is {temperature}");
+        require(temperature > 0.0, "info_nce", || format!("the temperature is {temperature}"))?;
         let keys = keys.into();
         equal_shapes("info_nce", &[self, keys])?;
         let shape = self.shape();

@@ -1,7 +1,7 @@
 //! Losses that are logarithms of probabilities.
 
 use super::{Reduction, equal_shapes};
-use crate::error::expect;
+use crate::error::{expect, require};
 use crate::{Error, Real, TensorVar};
 
 impl<E: Real> TensorVar<E> {
@@ -94,10 +94,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`gaussian_nll_loss`](Self::gaussian_nll_loss), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If `eps` is not positive.
+    /// Where [`gaussian_nll_loss`](Self::gaussian_nll_loss) panics.
     #[track_caller]
     pub fn try_gaussian_nll_loss(
         self,
@@ -106,7 +103,7 @@ impl<E: Real> TensorVar<E> {
         eps: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!(eps > 0.0, "gaussian_nll_loss: eps is {eps}, which is not positive");
+        require(eps > 0.0, "gaussian_nll_loss", || format!("eps is {eps}, which is not positive"))?;
         let (target, variance) = (target.into(), variance.into());
         equal_shapes("gaussian_nll_loss", &[self, target, variance])?;
         let least = E::lit(eps);

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use super::{Reduction, equal_shapes};
-use crate::error::expect;
+use crate::error::{expect, require};
 use crate::primitive::unary;
 use crate::{Elementary, Error, Real, TensorVar, Unary};
 
@@ -143,10 +143,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`huber_loss`](Self::huber_loss), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If `delta` is not positive.
+    /// Where [`huber_loss`](Self::huber_loss) panics.
     #[track_caller]
     pub fn try_huber_loss(
         self,
@@ -154,7 +151,7 @@ impl<E: Real> TensorVar<E> {
         delta: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!(delta > 0.0, "huber_loss: delta is {delta}, which is not positive");
+        require(delta > 0.0, "huber_loss", || format!("delta is {delta}, which is not positive"))?;
         Ok(reduction.of(self.residual("huber_loss", target)?.apply(Huber { delta })))
     }
 
@@ -172,10 +169,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`smooth_l1_loss`](Self::smooth_l1_loss), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If `beta` is negative.
+    /// Where [`smooth_l1_loss`](Self::smooth_l1_loss) panics.
     #[track_caller]
     pub fn try_smooth_l1_loss(
         self,
@@ -183,7 +177,7 @@ impl<E: Real> TensorVar<E> {
         beta: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!(beta >= 0.0, "smooth_l1_loss: beta is {beta}, which is negative");
+        require(beta >= 0.0, "smooth_l1_loss", || format!("beta is {beta}, which is negative"))?;
         let residual = self.residual("smooth_l1_loss", target)?;
         let losses = match beta {
             0.0 => residual.abs(),
@@ -238,10 +232,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`quantile_loss`](Self::quantile_loss), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ.
-    ///
-    /// # Panics
-    /// If `q` is not between 0 and 1.
+    /// Where [`quantile_loss`](Self::quantile_loss) panics.
     #[track_caller]
     pub fn try_quantile_loss(
         self,
@@ -249,7 +240,9 @@ impl<E: Real> TensorVar<E> {
         q: f64,
         reduction: Reduction,
     ) -> Result<Self, Error> {
-        assert!((0.0..=1.0).contains(&q), "quantile_loss: q is {q}, which is not in [0, 1]");
+        require((0.0..=1.0).contains(&q), "quantile_loss", || {
+            format!("q is {q}, which is not in [0, 1]")
+        })?;
         let r = self.residual("quantile_loss", target)?;
         Ok(reduction.of(r.abs() * E::lit(0.5) - r * E::lit(q - 0.5)))
     }

@@ -3,6 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::put;
+use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::{apply_op, try_apply_op};
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
@@ -128,7 +129,10 @@ impl<E: Real> Op<E> for Concat {
                 let detail = format!("they may differ along axis {} only", self.axis);
                 return Err(Misfit::shape(detail));
             }
-            shape.set(self.axis, shape[self.axis] + other[self.axis]);
+            let Some(sum) = shape[self.axis].checked_add(other[self.axis]) else {
+                return Err(Misfit::shape("their lengths add up to more than a usize holds"));
+            };
+            shape.set(self.axis, sum);
         }
         Ok(smallvec![shape])
     }
@@ -190,8 +194,7 @@ impl<E: Real> VjpKernel<E> for Concat {
 /// If there is none, or their shapes differ along another axis.
 #[track_caller]
 pub fn concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
-    let axis = axis_of("concat", tensors, axis, 0);
-    apply_op(Concat { axis }, tensors)[0]
+    expect(try_concat(tensors, axis))
 }
 
 /// Like [`concat()`], for shapes from outside.
@@ -200,7 +203,7 @@ pub fn concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
 /// If the shapes differ along another axis.
 #[track_caller]
 pub fn try_concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> Result<TensorVar<E>, Error> {
-    let axis = axis_of("concat", tensors, axis, 0);
+    let axis = axis_of("concat", tensors, axis, 0)?;
     Ok(try_apply_op(Concat { axis }, tensors)?[0])
 }
 
@@ -210,7 +213,7 @@ pub fn try_concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> Result<Tens
 /// If there is none, or their shapes differ.
 #[track_caller]
 pub fn stack<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
-    let axis = axis_of("stack", tensors, axis, 1);
+    let axis = expect(axis_of("stack", tensors, axis, 1));
     let mut rows: SmallVec<[TensorVar<E>; 8]> = SmallVec::new();
     for tensor in tensors {
         rows.push(tensor.unsqueeze(axis as isize));
@@ -219,11 +222,21 @@ pub fn stack<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
 }
 
 #[track_caller]
-fn axis_of<E: Real>(name: &str, tensors: &[TensorVar<E>], axis: isize, more: usize) -> usize {
-    let Some(first) = tensors.first() else { panic!("{name}: there are no tensors") };
-    let rank = (first.rank() + more) as isize;
-    assert!((-rank..rank).contains(&axis), "{name}: axis {axis} of shape {}", first.shape());
-    axis.rem_euclid(rank) as usize
+fn axis_of<E: Real>(
+    name: &'static str,
+    tensors: &[TensorVar<E>],
+    axis: isize,
+    more: usize,
+) -> Result<usize, Error> {
+    let Some(first) = tensors.first() else {
+        return Err(Error::argument(name, "there are no tensors"));
+    };
+    let shape = first.shape();
+    let rank = (shape.rank() + more) as isize;
+    if (-rank..rank).contains(&axis) {
+        return Ok(axis.rem_euclid(rank) as usize);
+    }
+    Err(Error::shape(name, &[&shape], format!("axis {axis} does not exist")))
 }
 
 impl<E: Real> TensorVar<E> {
