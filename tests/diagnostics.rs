@@ -1,5 +1,5 @@
 //! Looking for what went wrong: anomalies with their lines, and the recording in numbers, as a list and
-//! as a picture.
+//! as a picture; and where the time goes.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use common::panic_at;
 use wengert::autograd::Error;
 use wengert::prelude::*;
-use wengert::tape::{OperationStats, TapeStats};
+use wengert::tape::{OperationStats, Profile, ProfileRow, TapeStats};
 
 fn watched() -> Tape {
     Tape::new().with_anomaly_detection()
@@ -406,4 +406,82 @@ fn a_recording_as_a_picture() {
     assert!(dot.contains(r#"s2 = 1/\"x\\\"^2\n= 0.25"#), "{dot}");
     assert!(dot.contains("t0 = leaf\\n[2, 2]\\ntests/diagnostics.rs:"), "{dot}");
     assert!(dot.contains("add 4\\n"), "{dot}");
+}
+
+fn row<'p>(profile: &'p Profile, name: &str, tensor: bool) -> &'p ProfileRow {
+    let mut rows = profile.rows.iter();
+    rows.find(|r| r.name == name && r.tensor == tensor).expect("the profile has this kind")
+}
+
+#[test]
+fn where_the_time_goes() {
+    let begin = std::time::Instant::now();
+    let mut tape = Tape::new().with_profile().with_locations();
+    for _ in 0..2 {
+        tape.reset();
+        let x = tape.tensor(Tensor::ones([20, 30]));
+        let w = tape.tensor(Tensor::ones([30, 10]));
+        let y = x.matmul(w);
+        let z = (y * 0.01).tanh().sum();
+        z.value();
+        let a = tape.var(2.0);
+        let b = a * a + a.mul_add(a, a);
+        let loss = z + y.reshape([200]).cumsum(0).sum() * b;
+        loss.backward().unwrap();
+        loss.grad_recorded(&[w]).unwrap();
+    }
+    let profile = tape.profile().unwrap();
+    let whole = begin.elapsed();
+    let matmul = row(&profile, "matmul", true);
+    assert_eq!((matmul.forward_calls, matmul.forward_bytes), (2, 2 * 20 * 10 * 8));
+    // By a first-order and by a recorded sweep; what the rule is made of is part of it.
+    assert_eq!((matmul.backward_calls, matmul.operations), (4, 6));
+    // A view has no bytes of its own.
+    let reshape = row(&profile, "reshape", true);
+    assert_eq!((reshape.forward_calls, reshape.forward_bytes, reshape.backward_calls), (2, 0, 4));
+    assert_eq!(row(&profile, "cumsum", true).forward_bytes, 2 * 200 * 8);
+    // One program for `z`, of three operations; the others ran in the sweeps.
+    let fused = row(&profile, "fused", true);
+    assert_eq!((fused.forward_calls, fused.forward_bytes), (2, 2 * 8));
+    assert!(fused.operations > 6 && fused.backward_calls >= 4, "{fused:?}");
+    let sweep = row(&profile, "sweep", true);
+    assert_eq!((sweep.forward_calls, sweep.backward_calls), (0, 4));
+    for timed in [matmul, fused] {
+        assert!(timed.forward_time.unwrap().as_nanos() > 0);
+        assert!(timed.backward_time.unwrap().as_nanos() > 0);
+    }
+    // Each moment is counted once.
+    let times =
+        |r: &ProfileRow| r.forward_time.unwrap_or_default() + r.backward_time.unwrap_or_default();
+    assert!(profile.rows.iter().map(times).sum::<std::time::Duration>() <= whole);
+    let order: Vec<_> = profile.rows.iter().filter(|r| r.tensor).map(times).collect();
+    assert!(order.is_sorted_by(|a, b| a >= b));
+
+    // Numbers are counted, over resets; recorded sweeps record some, too.
+    let ternary = row(&profile, "mul_add", false);
+    assert_eq!((ternary.forward_calls, ternary.forward_bytes), (2, 2 * 40));
+    assert_eq!((ternary.forward_time, ternary.backward_time), (None, None));
+    let list = profile.to_string();
+    let widths: HashSet<usize> = list.lines().map(str::len).collect();
+    assert_eq!((list.lines().count(), widths.len()), (1 + profile.rows.len(), 1), "{list}");
+    assert!(list.contains(&format!("fused: {} operations", fused.operations)), "{list}");
+    assert!(list.contains("mul_add (number)"), "{list}");
+    assert_eq!(Tape::new().with_locations().profile(), None);
+}
+
+/// What an operation does that panics or is refused is timed all the same, and the next ones as before.
+#[test]
+fn a_profile_of_what_fails() {
+    let tape = Tape::new().with_profile();
+    let singular = tape.tensor(Tensor::zeros([3, 3]));
+    assert!(singular.try_inverse().is_err());
+    common::panic_message(|| singular.inverse());
+    let x = tape.tensor(Tensor::eye(3));
+    x.inverse();
+    assert!(x.eigh().1.sum().backward().is_err());
+    let profile = tape.profile().unwrap();
+    let inverse = row(&profile, "inverse", true);
+    assert_eq!((inverse.forward_calls, inverse.backward_calls), (3, 0));
+    assert_eq!(row(&profile, "eigh", true).backward_calls, 1);
+    assert!(tape.profile().unwrap().rows.iter().all(|r| r.name != "matmul"));
 }

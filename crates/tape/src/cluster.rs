@@ -98,9 +98,14 @@ fn compute<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>), keep: Op
             scratch.results.push((first, value));
         } else {
             let Scratch { schedule, lowering, plans, results, .. } = scratch;
+            let mut frame = inner.profiler.as_ref().map(|profiler| profiler.fused());
             lowering.lower(inner, schedule, first);
             let plan = plans.get(lowering);
             run::run(&plan, lowering, results);
+            if let Some(frame) = &mut frame {
+                frame.operations = lowering.operations;
+                frame.bytes = results.iter().map(|(_, y)| size_of_val(y.as_slice())).sum();
+            }
             lowering.clear();
         }
         let mut lane = inner.tensors.borrow_mut();

@@ -365,7 +365,9 @@ impl<E: Real> Recording<E> {
                     refusal: &refusal,
                 };
                 let before = self.inner.tensors.borrow().nodes.len();
+                let frame = self.inner.profiler.as_ref().map(|profiler| profiler.rule(op.name()));
                 let made: Cotangents<E> = op.vjp(&backward);
+                drop(frame);
                 self.check();
                 // What the rule has recorded, it has recorded for the line that recorded the operation.
                 for node in &mut self.inner.tensors.borrow_mut().nodes[before..] {

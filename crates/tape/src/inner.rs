@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
-use crate::diagnostics::Detail;
+use crate::diagnostics::profile::Profiler;
 use crate::diagnostics::watch::Watch;
+use crate::diagnostics::{Detail, Settings};
 use crate::op::{Displaced, Op, recycle_place};
 use crate::rule::{MAX_OPERANDS, RuleTable};
 use crate::scalar::lane::{LaneMark, ScalarLane};
@@ -153,6 +154,8 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) scratch: Cell<Option<Box<crate::cluster::Scratch<E>>>>,
     /// What is noted while a program is recorded.
     pub(crate) program: RefCell<Option<crate::program::record::Log>>,
+    /// What is measured, if anybody asks for it.
+    pub(crate) profiler: Option<Rc<Profiler>>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
     /// Whether the pool of buffers counts this as a tape that is alive.
@@ -160,21 +163,21 @@ pub(crate) struct Inner<E: Real> {
 }
 
 impl<E: Real> Inner<E> {
-    pub(crate) fn new(detail: Detail) -> Rc<Self> {
+    pub(crate) fn new(settings: Settings) -> Rc<Self> {
         recycle::tape_made::<E>();
-        Self::build(detail, true)
+        Self::build(settings, true)
     }
 
     /// An arena for which the pool keeps no buffers.
     pub(crate) fn uncounted() -> Rc<Self> {
-        Self::build(Detail::Least, false)
+        Self::build(Settings { detail: Detail::Least, profile: false }, false)
     }
 
-    fn build(detail: Detail, counted: bool) -> Rc<Self> {
+    fn build(settings: Settings, counted: bool) -> Rc<Self> {
         let inner = Rc::new(Inner {
             tag_now: Cell::new(registry::NO_TAPE),
             epoch: Cell::new(0),
-            scalars: ScalarLane::new(detail),
+            scalars: ScalarLane::new(settings.detail),
             tensors: RefCell::new(TensorLane {
                 nodes: Vec::new(),
                 calls: Vec::new(),
@@ -183,6 +186,7 @@ impl<E: Real> Inner<E> {
             rules: RefCell::new(RuleTable::new()),
             scratch: Cell::default(),
             program: RefCell::default(),
+            profiler: settings.profile.then(Rc::default),
             marks: RefCell::default(),
             counted,
         });

@@ -60,7 +60,7 @@ mod forged;
 /// Makes the [`Shapes`] and [`Cotangents`] of an [`Op`].
 pub use smallvec::smallvec;
 
-pub use diagnostics::{OperationStats, TapeStats};
+pub use diagnostics::{OperationStats, Profile, ProfileRow, TapeStats};
 pub use elementary::Elementary;
 pub use error::Error;
 pub use inner::Label;

@@ -27,7 +27,7 @@ mod store;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::diagnostics::Detail;
+use crate::diagnostics::{Detail, Settings};
 use crate::inner::Inner;
 use crate::registry;
 use crate::rule::{ErasedRule, MAX_OPERANDS};
@@ -170,7 +170,7 @@ impl<E: Real> Program<E> {
         let inner = match on_tape {
             Some(v) => registry::hold::<E>(v.tag)
                 .ok_or(ProgramError::ForeignOutput { position: 0, location })?,
-            None => Inner::new(Detail::Least),
+            None => Inner::new(Settings { detail: Detail::Least, profile: false }),
         };
         Ok(Self::from_body(&extract::extract(&inner, inputs, outputs, &[])?))
     }

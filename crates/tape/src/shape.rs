@@ -66,7 +66,15 @@ impl Shape {
     }
 
     /// Why no tensor has this shape, which was computed from others; `None` if it can have it.
+    #[inline]
     pub(crate) fn flaw(&self) -> Option<String> {
+        // Every operation asks; a few axes of usual lengths have at most 2^60 elements.
+        let usual = self.rank() <= 4 && self.0.iter().all(|&len| len < 1 << 15);
+        if usual { None } else { self.find_flaw() }
+    }
+
+    #[cold]
+    fn find_flaw(&self) -> Option<String> {
         if self.rank() > MAX_RANK {
             return Some(format!("a tensor has at most {MAX_RANK} axes, not {}", self.rank()));
         }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::diagnostics::Detail;
+use crate::diagnostics::{Detail, Settings};
 use crate::inner::{Inner, Kind, Label};
 use crate::scalar::opcode::Opcode;
 use crate::{Real, Tensor, TensorVar, Var, recycle};
@@ -39,8 +39,16 @@ impl Tape<f64> {
 }
 
 impl<E: Real> Tape<E> {
-    fn build(detail: Detail) -> Self {
-        Tape { inner: Inner::new(detail) }
+    fn build(settings: Settings) -> Self {
+        Tape { inner: Inner::new(settings) }
+    }
+
+    /// An empty tape with other settings than this one.
+    pub(crate) fn rebuilt(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let (detail, profile) = (self.inner.scalars.detail(), self.inner.profiler.is_some());
+        let mut settings = Settings { detail, profile };
+        change(&mut settings);
+        Self::build(settings)
     }
 
     /// A tape for which the pool keeps no buffers.
@@ -52,7 +60,7 @@ impl<E: Real> Tape<E> {
     /// `Tape::new().with_locations()`. Tensor operations always keep theirs.
     #[must_use]
     pub fn with_locations(self) -> Self {
-        Self::build(self.inner.scalars.detail().max(Detail::Locations))
+        self.rebuilt(|settings| settings.detail = settings.detail.max(Detail::Locations))
     }
 
     /// An empty tape that looks for *anomalies*: an operation that makes NaN or an infinity of finite
@@ -81,7 +89,7 @@ impl<E: Real> Tape<E> {
     /// ```
     #[must_use]
     pub fn with_anomaly_detection(self) -> Self {
-        Self::build(Detail::Anomalies)
+        self.rebuilt(|settings| settings.detail = Detail::Anomalies)
     }
 
     pub(crate) fn inner(&self) -> &Rc<Inner<E>> {
@@ -146,6 +154,9 @@ impl<E: Real> Tape<E> {
     /// A training loop begins each step with it. Without it everything works as well, but the
     /// recording grows, and the memory with it.
     pub fn reset(&mut self) {
+        if let Some(profiler) = &self.inner.profiler {
+            profiler.count_numbers(&self.inner);
+        }
         self.inner.retire();
         recycle::tape_reset::<E>();
         self.inner.begin();
@@ -177,7 +188,7 @@ impl<E: Real> Tape<E> {
 
 impl<E: Real> Default for Tape<E> {
     fn default() -> Self {
-        Self::build(Detail::Least)
+        Self::build(Settings { detail: Detail::Least, profile: false })
     }
 }
 

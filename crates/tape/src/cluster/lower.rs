@@ -54,6 +54,8 @@ pub(super) struct Lowering<E: Real> {
     program: u32,
     stack: Vec<u32>,
     members: Vec<u32>,
+    /// How many recorded operations the program does.
+    pub(super) operations: u64,
     /// The places of the values of the rule being written.
     locals: Vec<Operand>,
 }
@@ -77,6 +79,7 @@ impl<E: Real> Default for Lowering<E> {
             program: 0,
             stack: Vec::new(),
             members: Vec::new(),
+            operations: 0,
             locals: Vec::new(),
         }
     }
@@ -90,6 +93,7 @@ impl<E: Real> Lowering<E> {
         self.repeated.clear();
         self.constants.clear();
         self.roots.clear();
+        self.operations = 0;
     }
 
     /// Writes the program of `first` and of all other values of the schedule that fit in.
@@ -121,6 +125,7 @@ impl<E: Real> Lowering<E> {
             }
             self.write_members(inner, lane);
             let place = self.operand(inner, lane, operand);
+            self.operations += 1;
             return self.outputs.push(Output::Total(place));
         }
         self.collect(lane, root);
@@ -154,6 +159,7 @@ impl<E: Real> Lowering<E> {
     }
 
     fn write_members(&mut self, inner: &Inner<E>, lane: &TensorLane<E>) {
+        self.operations += self.members.len() as u64;
         for k in 0..self.members.len() {
             let t = self.members[k];
             let place = self.write(inner, lane, t);

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Cotangent, NodeId, Recording};
 use crate::diagnostics::node::{self, Argument};
+use crate::diagnostics::profile::Frame;
 use crate::diagnostics::watch::{describe, is_finite, list};
 use crate::inner::Inner;
 use crate::{Real, Tensor};
@@ -26,6 +27,8 @@ pub struct Anomaly {
 /// While it lives, operations that are recorded are not looked at; see [`Recording::suspend_watch`].
 pub struct Suspended<E: Real> {
     inner: Rc<Inner<E>>,
+    /// Times the sweep, if the tape has a profile.
+    _frame: Option<Frame>,
 }
 
 impl<E: Real> Drop for Suspended<E> {
@@ -42,12 +45,14 @@ impl<E: Real> Recording<E> {
         self.inner.watch().is_some()
     }
 
-    /// Stops the tape from looking at what is recorded: a sweep looks at the cotangents instead.
+    /// Stops the tape from looking at what is recorded: a sweep looks at the cotangents instead. On a tape with a
+    /// profile, what happens until the guard is dropped is the sweep.
     pub fn suspend_watch(&self) -> Suspended<E> {
         if let Some(watch) = self.inner.watch() {
             watch.sweeps.set(watch.sweeps.get() + 1);
         }
-        Suspended { inner: self.inner.clone() }
+        let frame = self.inner.profiler.as_ref().map(|profiler| profiler.sweep());
+        Suspended { inner: self.inner.clone(), _frame: frame }
     }
 
     /// What was noted first since the last call.

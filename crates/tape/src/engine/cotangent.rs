@@ -174,7 +174,9 @@ impl<E: Real> Recording<E> {
         });
         let places: SmallVec<[Place<E>; 6]> = places.collect();
         let mut call = KernelCall::new(&inputs, &outputs, &cotangents, &residuals, places);
+        let frame = self.inner.profiler.as_ref().map(|profiler| profiler.rule(op.name()));
         kernel.run(&mut call);
+        drop(frame);
         let mut fresh: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
         let places = call.finish();
         self.check();

@@ -5,6 +5,7 @@ use std::panic::Location;
 use smallvec::SmallVec;
 
 use super::TensorVar;
+use crate::diagnostics::profile::bytes;
 use crate::error::expect;
 use crate::inner::{Kind, TensorNode};
 use crate::op::{Op, Outputs};
@@ -58,10 +59,16 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         return Err(Error::shape(name, &shapes, detail));
     }
     let mut outputs = Outputs::new(name, out_shapes);
+    let profiler = registry::find::<E>(on_tape.tag).0.profiler.clone();
+    let mut frame = profiler.and_then(|profiler| profiler.operation(name));
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
     }
     let (tensors, residuals) = outputs.finish();
+    if let Some(frame) = &mut frame {
+        frame.bytes = bytes(&tensors, &values) + bytes(&residuals, &values);
+    }
+    drop(frame);
     drop(shapes);
     if let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
         watch.look_at_call(name, &values, &tensors);
