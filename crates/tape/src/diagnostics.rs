@@ -1,10 +1,11 @@
 //! Looking at a recording, and looking for what went wrong in it.
 //!
 //! [`node`] says what a node is in words; [`watch`] finds the first operation that makes NaN or an
-//! infinity of finite numbers; [`stats`], [`listing`] and [`dot`] are the recording in numbers, as a
-//! list and as a picture; [`profile`] says where the time goes. Nothing here is on the way of a tape that did not ask for it.
+//! infinity of finite numbers; [`stats`], [`listing`], [`dot`] and [`html`] are the recording in numbers, as a
+//! list, as a picture and as a page; [`profile`] says where the time goes. Nothing here is on the way of a tape that did not ask for it.
 
 mod dot;
+mod html;
 mod listing;
 pub(crate) mod node;
 pub(crate) mod profile;
