@@ -101,7 +101,7 @@ fn a_page_of_a_long_recording_is_cut() {
     let tape = Tape::new();
     let mut x = tape.var(1.0);
     for _ in 0..5000 {
-        x = x * 1.001;
+        x *= 1.001;
     }
     let page = tape.to_html();
     assert_eq!(elements(&page).iter().filter(|&element| element == "li").count(), 2000);

@@ -259,7 +259,7 @@ impl<E: Real> TensorVar<E> {
         let target = probabilities.into();
         super::equal_shapes(name, &[self, target])?;
         require(options.ignore.is_none(), name, || {
-            format!("there are no labels that could be ignored")
+            "there are no labels that could be ignored".to_owned()
         })?;
         let shape = self.shape();
         let Some(&classes) = shape.last() else {
@@ -301,7 +301,7 @@ impl<E: Real> TensorVar<E> {
         labels: impl Into<Indices>,
         options: CrossEntropy,
     ) -> Result<Self, Error> {
-        require(options.smoothing == 0.0, "nll_loss", || format!("smoothing is for logits"))?;
+        require(options.smoothing == 0.0, "nll_loss", || "smoothing is for logits".to_owned())?;
         let rows = Rows::new("nll_loss", self, &labels.into(), &options)?;
         let ln_p = rows.at_labels(rows.masked(self));
         Ok(rows.reduce(-(ln_p * rows.constant(self, &rows.weights)), options.reduction))
