@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use wengert::autograd::functional::{hessian, jacobian};
-use wengert::autograd::sparse::{Colouring, SparseDerivative, SparseMatrix, SparsityPattern};
+use wengert::autograd::sparse::{
+    Bicolouring, Colouring, SparseDerivative, SparseMatrix, SparsityPattern,
+};
 use wengert::prelude::*;
 
 fn rosenbrock(x: &[Var]) -> Var {
@@ -74,6 +76,47 @@ fn jacobians_take_the_side_with_fewer_colours() -> Result<(), ProgramError> {
     );
     assert_eq!(twice.colours(), 40);
     Ok(())
+}
+
+#[test]
+fn an_arrow_of_rows_and_columns_has_few_colours() -> Result<(), ProgramError> {
+    // A dense row, a dense column, and a band of three: by one side as many passes as there are variables.
+    const N: usize = 60;
+    let f = |x: &[Var]| -> Vec<Var> {
+        let sum = x.iter().enumerate().map(|(k, x)| (x * (1.0 + k as f64)).sin()).sum::<Var>();
+        let band = |i: usize| (x[i - 1] * x[i]).exp() + x[(i + 1) % N].powi(2) * x[0];
+        std::iter::once(sum).chain((1..N).map(band)).collect()
+    };
+    let program = Program::record(N, f)?;
+    let j = SparseDerivative::jacobian(&program)?;
+    assert_eq!(Colouring::columns(j.pattern()).colours(), N);
+    assert!(Colouring::rows(j.pattern()).colours() >= N - 1);
+    assert!(j.colours() <= 6, "{}", j.colours());
+    let expected = jacobian(|x: Vec<Var>| f(&x), point(N)).unwrap();
+    approx::assert_relative_eq!(j.eval(&point(N))?.to_dense(), expected, epsilon = 1e-12);
+    // The colouring serves another program of the same structure.
+    let colouring = Bicolouring::new(j.pattern());
+    assert_eq!((colouring.rows(), colouring.colours()), (1, j.colours()));
+    let twice =
+        Program::record(N, |x: &[Var]| f(x).into_iter().map(|y| y * 2.0).collect::<Vec<_>>())?;
+    let twice = SparseDerivative::jacobian_by_both(&twice, j.pattern().clone(), &colouring)?;
+    let expected = expected.map(|e| 2.0 * e);
+    approx::assert_relative_eq!(twice.eval(&point(N))?.to_dense(), expected, epsilon = 1e-12);
+    // Nothing to ask for.
+    let constant = Program::record(2, |_: &[Var]| [Var::constant(1.0), Var::constant(2.0)])?;
+    let nothing = SparseDerivative::jacobian(&constant)?;
+    assert_eq!((nothing.colours(), nothing.pattern().entries()), (0, 0));
+    assert_eq!(nothing.eval(&[1.0, 2.0])?.get(1, 1), 0.0);
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "have one colour")]
+fn a_bicolouring_that_does_not_separate() {
+    let narrow = SparsityPattern::from_rows(3, (0..3).map(|i| vec![i]));
+    let program = Program::record(3, |x: &[Var]| [x[0] * x[1], x[1], x[2]]).unwrap();
+    let pattern = SparsityPattern::jacobian(&program);
+    let _ = SparseDerivative::jacobian_by_both(&program, pattern, &Bicolouring::new(&narrow));
 }
 
 #[test]

@@ -37,9 +37,11 @@ impl<E: Real> Forward<E> {
         }
     }
 
-    /// A pass over the first `scalars` numbers of a recording without tensors.
-    pub(crate) fn over_scalars(recording: Recording<E>, scalars: usize) -> Self {
-        Forward { scalars: vec![None; scalars], tensors: Vec::new(), recording }
+    /// A pass over the first `scalars` numbers of a recording and the tensors before them.
+    pub(crate) fn up_to(recording: Recording<E>, scalars: usize) -> Self {
+        let before = |&t: &u32| (recording.tensor_info(t).at as usize) < scalars;
+        let tensors = (0..recording.tensors() as u32).take_while(before).count();
+        Forward { scalars: vec![None; scalars], tensors: vec![None; tensors], recording }
     }
 
     /// The tangent of a leaf, which may be recorded itself.

@@ -13,6 +13,9 @@ use crate::{Differentiate, Error};
 
 /// Derivatives of a [`Program`], each of them a program.
 ///
+/// Each is an error, [`ProgramError::NoDerivative`], where it would need a derivative that a function of a user
+/// does not state ([`External`](tape::External)).
+///
 /// ```
 /// use autograd::DifferentiateProgram;
 /// use tape::Program;
@@ -124,23 +127,23 @@ impl<E: Real> DifferentiateProgram<E> for Program<E> {
     #[track_caller]
     fn value_and_gradient(&self) -> Result<Self, ProgramError> {
         only_output(self)?;
-        self.extended(0, |x, y, _| (y[0], gradient(y[0], x)))
+        extended(self, 0, |x, y, _| Ok([vec![y[0]], gradient(y[0], x)?].concat()))
     }
 
     #[track_caller]
     fn gradient_of(&self, k: usize) -> Result<Self, ProgramError> {
         let output = self.select(&[k])?;
-        output.extended(0, |x, y, _| gradient(y[0], x))
+        extended(&output, 0, |x, y, _| gradient(y[0], x))
     }
 
     #[track_caller]
     fn vjp(&self) -> Result<Self, ProgramError> {
-        self.extended(self.outputs(), |x, y, u| gradient(pairing(y, u), x))
+        extended(self, self.outputs(), |x, y, u| gradient(pairing(y, u), x))
     }
 
     #[track_caller]
     fn jvp(&self) -> Result<Self, ProgramError> {
-        self.extended(self.inputs(), |x, y, dx| {
+        extended(self, self.inputs(), |x, y, dx| {
             tangents(x, y, x.iter().copied().zip(dx.iter().copied()))
         })
     }
@@ -155,18 +158,22 @@ impl<E: Real> DifferentiateProgram<E> for Program<E> {
 
     #[track_caller]
     fn jacobian_forward(&self) -> Result<Self, ProgramError> {
-        self.extended(0, |x, y, _| {
+        extended(self, 0, |x, y, _| {
             let one = Var::constant(E::ONE);
             let column = |&x_k: &Var<E>| tangents(x, y, [(x_k, one)]);
-            let columns: Vec<_> = x.iter().map(column).collect();
+            let columns: Vec<Vec<Var<E>>> = x.iter().map(column).collect::<Result<_, _>>()?;
             let row = |i: usize| columns.iter().map(move |column| column[i]);
-            (0..y.len()).flat_map(row).collect::<Vec<_>>()
+            Ok((0..y.len()).flat_map(row).collect())
         })
     }
 
     #[track_caller]
     fn jacobian_reverse(&self) -> Result<Self, ProgramError> {
-        self.extended(0, |x, y, _| y.iter().map(|&y| gradient(y, x)).collect::<Vec<_>>())
+        extended(self, 0, |x, y, _| {
+            let rows: Vec<Vec<Var<E>>> =
+                y.iter().map(|&y| gradient(y, x)).collect::<Result<_, _>>()?;
+            Ok(rows.concat())
+        })
     }
 
     #[track_caller]
@@ -205,11 +212,35 @@ fn only_output<E: Real>(program: &Program<E>) -> Result<(), ProgramError> {
     }
 }
 
+/// [`Program::extended`] by derivatives, which there may not be.
+#[track_caller]
+pub(crate) fn extended<E: Real>(
+    program: &Program<E>,
+    extra: usize,
+    f: impl FnOnce(&[Var<E>], &[Var<E>], &[Var<E>]) -> Result<Vec<Var<E>>, Error>,
+) -> Result<Program<E>, ProgramError> {
+    let (location, mut failed) = (Location::caller(), None);
+    let made = program.extended(extra, |x, y, more| {
+        f(x, y, more).unwrap_or_else(|error| {
+            failed = Some(error);
+            Vec::new()
+        })
+    });
+    match failed {
+        None => made,
+        Some(Error::NoDerivative { operation, reason, .. }) => {
+            Err(ProgramError::NoDerivative { operation, reason, location })
+        }
+        Some(error) => {
+            unreachable!("a program of numbers on a tape of its own has a derivative: {error}")
+        }
+    }
+}
+
 /// The gradient as recorded numbers; zero for what `y` does not depend on.
-pub(crate) fn gradient<E: Real>(y: Var<E>, x: &[Var<E>]) -> Vec<Var<E>> {
+pub(crate) fn gradient<E: Real>(y: Var<E>, x: &[Var<E>]) -> Result<Vec<Var<E>>, Error> {
     let zero = Var::constant(E::ZERO);
-    let recorded = y.grad_recorded(x).unwrap_or_else(|error| never(&error));
-    recorded.into_iter().map(|g| g.unwrap_or(zero)).collect()
+    Ok(y.grad_recorded(x)?.into_iter().map(|g| g.unwrap_or(zero)).collect())
 }
 
 /// `sum(y * u)`.
@@ -223,21 +254,17 @@ pub(crate) fn tangents<E: Real>(
     x: &[Var<E>],
     y: &[Var<E>],
     seeds: impl IntoIterator<Item = (Var<E>, Var<E>)>,
-) -> Vec<Var<E>> {
+) -> Result<Vec<Var<E>>, Error> {
     let zero = Var::constant(E::ZERO);
     let Some(recording) = x.first().and_then(|&x| Recording::of_var(x)) else {
-        return vec![zero; y.len()];
+        return Ok(vec![zero; y.len()]);
     };
     // No further than the results: behind them there may be the tangents of earlier passes.
     let last = x.iter().chain(y).filter_map(|&v| recording.scalar_id(v)).max();
-    let mut forward = Forward::over_scalars(recording, last.map_or(0, |last| last as usize + 1));
+    let mut forward = Forward::up_to(recording, last.map_or(0, |last| last as usize + 1));
     for (x, dx) in seeds {
         forward.seed_scalar(x, dx);
     }
-    forward.run().unwrap_or_else(|error| never(&error));
-    y.iter().map(|&y| forward.scalar(y).unwrap_or(zero)).collect()
-}
-
-fn never(error: &Error) -> ! {
-    unreachable!("a program of numbers on a tape of its own has a derivative: {error}")
+    forward.run()?;
+    Ok(y.iter().map(|&y| forward.scalar(y).unwrap_or(zero)).collect())
 }

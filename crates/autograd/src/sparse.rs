@@ -2,7 +2,8 @@
 //!
 //! Columns of a Jacobian that share no row can be asked for together: one forward pass with the tangent 1 for
 //! all of them gives every entry of each. So the columns are coloured, columns that meet in a row differently
-//! ([`Colouring`]), and there is one pass for each colour. A Hessian is symmetric, so it is enough that each
+//! ([`Colouring`]), and there is one pass for each colour. Rows in one reverse pass are the same transposed, and
+//! a matrix may be divided between both ([`Bicolouring`]). A Hessian is symmetric, so it is enough that each
 //! entry or its mirror image can be read off: that is a star colouring, which needs fewer colours
 //! (Gebremedhin, Manne, Pothen, *What color is your Jacobian?*, 2005).
 //!
@@ -25,6 +26,7 @@
 //! The result of a colouring is a [`Program`] whose outputs are the entries of the matrix, so it runs at one
 //! point or at many, and can be stored.
 
+mod bicolouring;
 mod colouring;
 mod matrix;
 mod pattern;
@@ -32,8 +34,9 @@ mod pattern;
 use tape::{Program, ProgramError, Real, Var};
 
 use crate::DifferentiateProgram;
-use crate::program::{gradient, tangents};
+use crate::program::{extended, gradient, tangents};
 
+pub use bicolouring::Bicolouring;
 pub use colouring::Colouring;
 pub use matrix::SparseMatrix;
 pub use pattern::SparsityPattern;
@@ -47,18 +50,52 @@ pub struct SparseDerivative<E: Real = f64> {
 }
 
 impl<E: Real> SparseDerivative<E> {
-    /// The Jacobian, by columns (forward mode) or by rows (reverse mode), whichever needs fewer colours.
+    /// The Jacobian, by columns (forward mode), by rows (reverse mode), or some rows so and the other entries by
+    /// columns: whichever needs the fewest colours; see [`Bicolouring`].
     ///
     /// # Errors
-    /// None for a program that was recorded; see [`Program::extended`].
+    /// [`ProgramError::NoDerivative`] if a function of a user does not state one.
     #[track_caller]
     pub fn jacobian(program: &Program<E>) -> Result<Self, ProgramError> {
         let pattern = SparsityPattern::jacobian(program);
-        let (columns, rows) = (Colouring::columns(&pattern), Colouring::rows(&pattern));
-        match columns.colours() <= rows.colours() {
-            true => Self::jacobian_by_columns(program, pattern, &columns),
-            false => Self::jacobian_by_rows(program, pattern, &rows),
-        }
+        let colouring = Bicolouring::new(&pattern);
+        Self::jacobian_by_both(program, pattern, &colouring)
+    }
+
+    /// The Jacobian by reverse passes for some rows and forward passes for the entries of the others.
+    ///
+    /// # Errors
+    /// As [`jacobian`](Self::jacobian).
+    ///
+    /// # Panics
+    /// If pattern or colouring do not fit the program: in size, or because two entries could not be told apart.
+    #[track_caller]
+    pub fn jacobian_by_both(
+        program: &Program<E>,
+        pattern: SparsityPattern,
+        colouring: &Bicolouring,
+    ) -> Result<Self, ProgramError> {
+        assert_fits(&pattern, program);
+        colouring.assert_separates(&pattern);
+        let one = Var::constant(E::ONE);
+        let compressed = extended(program, 0, |x, y, _| {
+            let forward =
+                |colour| tangents(x, y, colouring.columns_of(colour).map(|k| (x[k], one)));
+            let reverse = |colour| {
+                let sum = colouring.rows_of(colour).map(|k| y[k]).reduce(|sum, y| sum + y);
+                gradient(sum.unwrap_or_default(), x)
+            };
+            let forward: Vec<Vec<Var<E>>> =
+                (0..colouring.columns()).map(forward).collect::<Result<_, _>>()?;
+            let reverse: Vec<Vec<Var<E>>> =
+                (0..colouring.rows()).map(reverse).collect::<Result<_, _>>()?;
+            let entry = |(i, j)| match colouring.pass((i, j)) {
+                (true, pass) => reverse[pass][j],
+                (false, pass) => forward[pass][i],
+            };
+            Ok(pattern.iter().map(entry).collect())
+        })?;
+        Ok(SparseDerivative { pattern, colours: colouring.colours(), program: compressed })
     }
 
     /// The Jacobian by forward passes, one for each colour of the columns.
@@ -96,13 +133,14 @@ impl<E: Real> SparseDerivative<E> {
     ) -> Result<Self, ProgramError> {
         assert_fits(&pattern, program);
         colouring.assert_separates_columns(&pattern.transposed());
-        let compressed = program.extended(0, |x, y, _| {
+        let compressed = extended(program, 0, |x, y, _| {
             let pass = |colour| {
                 let sum = colouring.members(colour).map(|k| y[k]).reduce(|sum, y| sum + y);
                 gradient(sum.unwrap_or_default(), x)
             };
-            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
-            pattern.iter().map(|(i, j)| passes[colouring.colour(i)][j]).collect::<Vec<_>>()
+            let passes: Vec<Vec<Var<E>>> =
+                (0..colouring.colours()).map(pass).collect::<Result<_, _>>()?;
+            Ok(pattern.iter().map(|(i, j)| passes[colouring.colour(i)][j]).collect())
         })?;
         Ok(SparseDerivative { pattern, colours: colouring.colours(), program: compressed })
     }
@@ -148,13 +186,14 @@ impl<E: Real> SparseDerivative<E> {
     ) -> Result<Self, ProgramError> {
         assert_fits(&pattern, program);
         let one = Var::constant(E::ONE);
-        let compressed = program.extended(0, |x, y, _| {
+        let compressed = extended(program, 0, |x, y, _| {
             let pass = |colour| {
                 let of_colour = colouring.members(colour).map(|k| (x[k], one));
                 tangents(x, y, of_colour)
             };
-            let passes: Vec<Vec<Var<E>>> = (0..colouring.colours()).map(pass).collect();
-            sources.iter().map(|&(row, colour)| passes[colour][row]).collect::<Vec<_>>()
+            let passes: Vec<Vec<Var<E>>> =
+                (0..colouring.colours()).map(pass).collect::<Result<_, _>>()?;
+            Ok(sources.iter().map(|&(row, colour)| passes[colour][row]).collect())
         })?;
         Ok(SparseDerivative { pattern, colours: colouring.colours(), program: compressed })
     }

@@ -23,6 +23,7 @@ mod tests;
 use crate::inner::{Inner, Kind};
 use crate::{Real, Shape, Tensor};
 
+pub(crate) use compensated::Compensated;
 pub(crate) use lower::{Instruction, Operand, Output};
 pub(crate) use plan::Plan;
 pub(crate) use repetition::Repetition;

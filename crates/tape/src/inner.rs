@@ -156,6 +156,8 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) program: RefCell<Option<crate::program::record::Log>>,
     /// What is measured, if anybody asks for it.
     pub(crate) profiler: Option<Rc<Profiler>>,
+    /// Whether the values on this tape mean nothing, so that no function of a user is called with them.
+    pub(crate) placeholders: Cell<bool>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
     /// Whether the pool of buffers counts this as a tape that is alive.
@@ -187,6 +189,7 @@ impl<E: Real> Inner<E> {
             scratch: Cell::default(),
             program: RefCell::default(),
             profiler: settings.profile.then(Rc::default),
+            placeholders: Cell::default(),
             marks: RefCell::default(),
             counted,
         });

@@ -28,6 +28,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::diagnostics::{Detail, Settings};
+use crate::external;
 use crate::inner::Inner;
 use crate::registry;
 use crate::rule::{ErasedRule, MAX_OPERANDS};
@@ -227,6 +228,7 @@ impl<E: Real> Program<E> {
     ) -> Result<Self, ProgramError> {
         let tape = Tape::default();
         let n = self.inputs();
+        tape.inner().placeholders.set(true);
         let inputs = tape.vars_from(&vec![E::ONE; n + extra]);
         let (outputs, conditions) = self.replay(&inputs[..n]);
         let mut results = Vec::new();
@@ -303,7 +305,18 @@ impl<E: Real> Program<E> {
             Source::Input(k) => arguments[k as usize],
             Source::Constant(k) => Var::constant(body.constants[k as usize]),
         };
+        let mut results: Vec<Option<Vec<Var<E>>>> = vec![None; body.calls.len()];
         for instruction in &body.instructions {
+            if let Code::Result(number) = instruction.code {
+                let (k, output) = body.result(number);
+                let made = results[k].get_or_insert_with(|| {
+                    let call = &body.calls[k];
+                    let operands: Vec<_> = call.operands.iter().map(|&o| of(&values, o)).collect();
+                    external::record(&call.action, &operands)
+                });
+                values.push(made[output]);
+                continue;
+            }
             let mut operands = [Var::default(); MAX_OPERANDS];
             for (operand, &place) in operands.iter_mut().zip(&instruction.operands) {
                 *operand = of(&values, place);
@@ -314,6 +327,7 @@ impl<E: Real> Program<E> {
                     let rule = body.rules[k as usize].clone();
                     Var::shared_rule(&operands[..rule.arity()], rule)
                 }
+                Code::Result(_) => unreachable!("see above"),
             });
         }
         let outputs = body.outputs.iter().map(|&o| of(&values, o)).collect();

@@ -63,6 +63,10 @@ impl Colouring {
         mut forbidden: impl FnMut(usize, &[u32], &mut dyn FnMut(u32)),
     ) -> Self {
         let n = degrees.rows();
+        if degrees.entries() == 0 {
+            // There is nothing to ask for.
+            return Colouring { colours: vec![0; n], count: 0 };
+        }
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by_key(|&v| std::cmp::Reverse(degrees.row(v).len()));
         let mut colours = vec![NONE; n];
@@ -107,6 +111,7 @@ impl Colouring {
     #[track_caller]
     pub(super) fn assert_separates_columns(&self, pattern: &SparsityPattern) {
         pattern.assert_size("columns", pattern.columns(), self.colours.len());
+        assert!(self.count > 0 || pattern.entries() == 0, "colouring: no pass for any entry");
         let mut owner = vec![usize::MAX; self.count];
         for i in 0..pattern.rows() {
             for &j in pattern.row(i) {

@@ -4,14 +4,14 @@ use crate::Real;
 
 /// A sum with what its rounding has lost (Knuth's two-sum).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Compensated<E> {
+pub(crate) struct Compensated<E> {
     sum: E,
     lost: E,
 }
 
 impl<E: Real> Compensated<E> {
     /// The sum of nothing.
-    pub(super) fn zero() -> Self {
+    pub(crate) fn zero() -> Self {
         Compensated { sum: E::ZERO, lost: E::ZERO }
     }
 
@@ -27,7 +27,7 @@ impl<E: Real> Compensated<E> {
     }
 
     /// Adds a number.
-    pub(super) fn add(&mut self, x: E) {
+    pub(crate) fn add(&mut self, x: E) {
         let sum = self.sum + x;
         let part = sum - self.sum;
         self.lost += (self.sum - (sum - part)) + (x - part);
@@ -41,7 +41,7 @@ impl<E: Real> Compensated<E> {
     }
 
     /// The sum, rounded.
-    pub(super) fn value(self) -> E {
+    pub(crate) fn value(self) -> E {
         // Where the sum has become infinite, what was lost is no number.
         if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::Real;
+use crate::external::Action;
 use crate::primitive::Primitive;
 use crate::rule::{ErasedRule, MAX_OPERANDS};
 
 /// Where an instruction finds an operand, in four bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Operand(u32);
 
 /// An [`Operand`], unpacked.
@@ -70,6 +71,8 @@ pub(crate) enum Code {
     Primitive(Primitive, i32),
     /// A rule of the program's table.
     Rule(u32),
+    /// A result of one of the program's calls; see [`Body::result`].
+    Result(u32),
 }
 
 /// One instruction; its value has the number of its place in the list. Operands beyond the arity repeat
@@ -81,6 +84,11 @@ pub(crate) struct Instruction {
 }
 
 impl Instruction {
+    /// A result of a call, which has the operands.
+    pub(crate) fn result(number: u32) -> Instruction {
+        Instruction { code: Code::Result(number), operands: [Operand::input(0); MAX_OPERANDS] }
+    }
+
     /// A hash whose low bits depend on all of it.
     pub(crate) fn mixed(&self) -> u64 {
         let code = match self.code {
@@ -88,6 +96,7 @@ impl Instruction {
                 primitive as u64 | u64::from(exponent as u32) << 8
             }
             Code::Rule(k) => 0xFF | u64::from(k) << 8,
+            Code::Result(k) => 0xFE | u64::from(k) << 8,
         };
         let [a, b, c, d] = self.operands.map(|o| u64::from(o.0));
         // The upper half of a product of 64-bit numbers depends on all bits of both.
@@ -108,6 +117,16 @@ pub(crate) struct Condition {
     pub(crate) location: Arc<str>,
 }
 
+/// A call of a function of a user. Each of its results is an instruction ([`Code::Result`]), and the first of
+/// them that a run meets makes all.
+#[derive(Clone)]
+pub(crate) struct Call<E: Real> {
+    pub(crate) action: Action<E>,
+    pub(crate) operands: Vec<Operand>,
+    /// The number of its first result; those of all calls are numbered one after the other.
+    pub(crate) first: u32,
+}
+
 /// A straight-line program. Every operand is an earlier instruction, an input, or a constant that is there.
 #[derive(Clone)]
 pub(crate) struct Body<E: Real> {
@@ -115,21 +134,51 @@ pub(crate) struct Body<E: Real> {
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) constants: Vec<E>,
     pub(crate) rules: Vec<Arc<dyn ErasedRule<E>>>,
+    pub(crate) calls: Vec<Call<E>>,
     pub(crate) outputs: Vec<Operand>,
     pub(crate) conditions: Vec<Condition>,
 }
 
 impl<E: Real> Body<E> {
-    pub(crate) fn arity(&self, code: Code) -> usize {
-        match code {
-            Code::Primitive(primitive, _) => primitive.arity(),
-            Code::Rule(k) => self.rules[k as usize].arity(),
+    /// A program without instructions.
+    pub(crate) fn empty(inputs: usize) -> Body<E> {
+        Body {
+            inputs,
+            instructions: Vec::new(),
+            constants: Vec::new(),
+            rules: Vec::new(),
+            calls: Vec::new(),
+            outputs: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 
     /// The operands of an instruction, without the fillers.
-    pub(crate) fn operands<'i>(&self, instruction: &'i Instruction) -> &'i [Operand] {
-        &instruction.operands[..self.arity(instruction.code)]
+    pub(crate) fn operands<'i>(&'i self, instruction: &'i Instruction) -> &'i [Operand] {
+        let arity = match instruction.code {
+            Code::Primitive(primitive, _) => primitive.arity(),
+            Code::Rule(k) => self.rules[k as usize].arity(),
+            Code::Result(number) => return &self.calls[self.result(number).0].operands,
+        };
+        &instruction.operands[..arity]
+    }
+
+    /// Which call makes a result, and the how manieth of its results it is.
+    pub(crate) fn result(&self, number: u32) -> (usize, usize) {
+        let call = self.calls.partition_point(|call| call.first <= number) - 1;
+        (call, (number - self.calls[call].first) as usize)
+    }
+
+    /// How many results all calls have.
+    pub(crate) fn results(&self) -> u32 {
+        self.calls.last().map_or(0, |call| call.first + call.action.outputs() as u32)
+    }
+
+    /// Appends a call, and gives the number of its first result.
+    pub(crate) fn push_call(&mut self, action: Action<E>, operands: Vec<Operand>) -> u32 {
+        let first = self.results();
+        self.calls.push(Call { action, operands, first });
+        first
     }
 
     /// What must be computed.
@@ -140,12 +189,9 @@ impl<E: Real> Body<E> {
     /// The same program without its list: to be filled anew.
     pub(crate) fn emptied(&self) -> Body<E> {
         Body {
-            inputs: self.inputs,
             instructions: Vec::with_capacity(self.instructions.len()),
-            constants: Vec::new(),
             rules: self.rules.clone(),
-            outputs: Vec::new(),
-            conditions: Vec::new(),
+            ..Body::empty(self.inputs)
         }
     }
 }

@@ -107,6 +107,23 @@ pub enum ProgramError {
         /// The name of the rule.
         rule: &'static str,
     },
+    /// The program calls a function of a user, which cannot be stored; see [`External`](crate::External).
+    #[error("program: the function `{function}` is code and cannot be stored")]
+    External {
+        /// The name of the function.
+        function: &'static str,
+    },
+    /// A derivative was asked for that there is not, because a function of a user states none; see
+    /// [`External::recorded_vjp`](crate::External::recorded_vjp).
+    #[error("program: {operation}: {reason} (the derivative was asked for at {location})")]
+    NoDerivative {
+        /// The operation.
+        operation: &'static str,
+        /// Why there is none.
+        reason: String,
+        /// The line that asked.
+        location: &'static Location<'static>,
+    },
     /// A stored program cannot be loaded.
     #[error("program: cannot be loaded: {detail}")]
     Malformed {

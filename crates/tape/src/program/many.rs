@@ -4,7 +4,7 @@
 //! instruction is a vectorised loop over some hundreds of points whose values are in the first-level cache.
 
 use std::panic::Location;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use super::body::{Body, Code, Operand, Source};
 use super::passes::{inlined, with_changes};
 use super::{Program, ProgramError};
-use crate::cluster::{self, Data, Plan, Repetition};
+use crate::cluster::{self, Compensated, Data, Plan, Repetition};
+use crate::threads;
 use crate::{Real, Shape, Tensor};
 
 /// How the numbers of an input are spread over the points.
@@ -215,6 +216,9 @@ impl<E: Real> Program<E> {
         whole: impl FnOnce() -> Vec<Vec<E>>,
     ) -> Result<SmallVec<[E; 8]>, ProgramError> {
         let Given { columns, spreads, repeated, shape } = given;
+        if !self.body().calls.is_empty() {
+            return self.run_one_by_one(&whole(), shape.elements(), results, outputs);
+        }
         let of = |wanted| {
             let kinds = spreads.iter().zip(columns);
             kinds.filter(move |&(&kind, _)| kind == wanted).map(|(_, &column)| column)
@@ -232,6 +236,56 @@ impl<E: Real> Program<E> {
         match changes.iter().all(|&count| count == E::ZERO) {
             true => Ok(totals),
             false => Err(self.first_change(&changes, shape.elements(), &whole())),
+        }
+    }
+
+    /// Runs a program with calls of a user's functions, which take one point at a time.
+    fn run_one_by_one(
+        &self,
+        columns: &[Vec<E>],
+        points: usize,
+        results: Results,
+        mut outputs: SmallVec<[&mut [E]; 8]>,
+    ) -> Result<SmallVec<[E; 8]>, ProgramError> {
+        const BLOCK: usize = 64;
+        let count = self.outputs();
+        let mut rows = vec![E::ZERO; points * count];
+        let first_error = Mutex::new(None);
+        threads::for_each_block(&mut rows, BLOCK * count, |block, rows| {
+            let mut workspace = super::Workspace::default();
+            for (i, row) in rows.chunks_mut(count).enumerate() {
+                let point = block * BLOCK + i;
+                let x: Vec<E> = columns.iter().map(|column| column[point]).collect();
+                if let Err(error) = self.eval_into(&x, row, &mut workspace) {
+                    let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|&(earlier, _)| point < earlier) {
+                        *first = Some((point, error));
+                    }
+                }
+            }
+        });
+        match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((point, ProgramError::BranchChanged { location, held, .. })) => {
+                return Err(ProgramError::BranchChanged { location, held, point: Some(point) });
+            }
+            Some((_, error)) => return Err(error),
+            None => {}
+        }
+        let column = |k: usize| rows.iter().skip(k).step_by(count).copied();
+        match results {
+            Results::Each => {
+                for (k, output) in outputs.iter_mut().enumerate() {
+                    output.iter_mut().zip(column(k)).for_each(|(output, value)| *output = value);
+                }
+                Ok(SmallVec::new())
+            }
+            Results::Total => Ok((0..count)
+                .map(|k| {
+                    let mut sum = Compensated::zero();
+                    column(k).for_each(|value| sum.add(value));
+                    sum.value()
+                })
+                .collect()),
         }
     }
 
@@ -298,7 +352,7 @@ fn plan_of<E: Real>(body: &Body<E>, changes: usize, spreads: &[Spread], results:
                 exponent,
                 operands: instruction.operands.map(place),
             },
-            Code::Rule(_) => unreachable!("rules are written out in primitives before"),
+            Code::Rule(_) | Code::Result(_) => unreachable!("there are primitives only"),
         })
         .collect();
     let count = body.outputs.len() - changes;

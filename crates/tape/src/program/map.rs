@@ -55,7 +55,10 @@ impl<E: Real> Op<E> for Map<E> {
         let present = |k: &usize| call.cotangents[*k].is_some();
         let outputs: Vec<usize> = (0..call.outputs.len()).filter(present).collect();
         let needed: Vec<usize> = (0..call.inputs.len()).filter(|&k| call.needs(k)).collect();
-        let pullback = self.program.pullback(outputs, &needed, self.pullback);
+        let pullback = match self.program.pullback(outputs, &needed, self.pullback) {
+            Ok(pullback) => pullback,
+            Err(error) => return call.refuse(error.to_string()),
+        };
         let mut arguments: Vec<TensorVar<E>> = call.inputs.to_vec();
         arguments.extend(call.cotangents.iter().flatten());
         let made = crate::apply_op(Map { program: pullback, pullback: self.pullback }, &arguments);
@@ -82,16 +85,20 @@ impl<E: Real> Program<E> {
     }
 
     /// The program of the cotangents of some inputs from those of some outputs, made once.
-    fn pullback(&self, outputs: Vec<usize>, needed: &[usize], make: Pullback<E>) -> Program<E> {
+    fn pullback(
+        &self,
+        outputs: Vec<usize>,
+        needed: &[usize],
+        make: Pullback<E>,
+    ) -> Result<Program<E>, ProgramError> {
         // Nothing in here can be left half done by a panic.
         let mut known = self.shared.pullbacks.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (outputs, needed.to_vec());
         if let Some(pullback) = known.get(&key) {
-            return pullback.clone();
+            return Ok(pullback.clone());
         }
-        let made = self.select(&key.0).and_then(|part| make(&part)?.select(needed));
-        let pullback = made.unwrap_or_else(|error| unreachable!("a program of numbers: {error}"));
+        let pullback = make(&self.select(&key.0)?)?.select(needed)?;
         known.insert(key, pullback.clone());
-        pullback
+        Ok(pullback)
     }
 }

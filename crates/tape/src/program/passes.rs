@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use super::body::{Body, Code, Condition, Instruction, Operand, Source};
 use super::known::Known;
 use crate::Real;
+use crate::external::{Action, Work};
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
 
@@ -38,12 +39,14 @@ pub(super) struct List<E: Real> {
     pub(super) body: Body<E>,
     known: Known,
     known_constants: FxHashMap<u64, u32>,
+    known_calls: FxHashMap<((usize, Work), Vec<Operand>), u32>,
 }
 
 impl<E: Real> List<E> {
     pub(super) fn new(body: Body<E>) -> Self {
         let known = Known::with_capacity(body.instructions.capacity());
-        List { body, known, known_constants: FxHashMap::default() }
+        let (known_constants, known_calls) = Default::default();
+        List { body, known, known_constants, known_calls }
     }
 
     pub(super) fn constant(&mut self, c: E) -> Operand {
@@ -77,6 +80,13 @@ impl<E: Real> List<E> {
         self.push(Instruction { code, operands: filled(operands) })
     }
 
+    /// The number of the first result of a call: of an equal one, if there is one.
+    fn call(&mut self, action: &Action<E>, operands: Vec<Operand>) -> u32 {
+        let body = &mut self.body;
+        let known = self.known_calls.entry((action.key(), operands));
+        *known.or_insert_with_key(|(_, operands)| body.push_call(action.clone(), operands.clone()))
+    }
+
     fn definition(&self, operand: Operand) -> Option<&Instruction> {
         operand.as_value().map(|v| &self.body.instructions[v])
     }
@@ -106,8 +116,20 @@ pub(super) fn rewritten<E: Real>(
         Source::Input(_) => operand,
         Source::Constant(k) => list.constant(body.constants[k as usize]),
     };
+    // For each call, the number of its first result in the new list.
+    let mut calls: Vec<Option<u32>> = vec![None; body.calls.len()];
     for instruction in &body.instructions {
         let code = instruction.code;
+        if let Code::Result(number) = code {
+            let (k, output) = body.result(number);
+            let first = *calls[k].get_or_insert_with(|| {
+                let operands = body.calls[k].operands.iter();
+                let operands = operands.map(|&o| rename(&mut list, &places, o)).collect();
+                list.call(&body.calls[k].action, operands)
+            });
+            places.push(list.push(Instruction::result(first + output as u32)));
+            continue;
+        }
         let operands = instruction.operands.map(|o| rename(&mut list, &places, o));
         let place = match rewrite(&mut list, &Instruction { code, operands }) {
             Rewritten::Instruction(instruction) => list.push(instruction),
@@ -142,6 +164,7 @@ fn fold<E: Real>(body: &Body<E>, instruction: &Instruction) -> Option<E> {
     Some(match instruction.code {
         Code::Primitive(primitive, exponent) => primitive.value(exponent, arguments),
         Code::Rule(k) => body.rules[k as usize].value(arguments),
+        Code::Result(_) => return None,
     })
 }
 
@@ -218,6 +241,7 @@ pub(super) struct Renumbering<'a, E: Real> {
     values: Vec<u32>,
     constants: Vec<u32>,
     rules: Vec<u32>,
+    calls: Vec<u32>,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -230,6 +254,7 @@ impl<'a, E: Real> Renumbering<'a, E> {
             values: vec![NOWHERE; old.instructions.len()],
             constants: vec![NOWHERE; old.constants.len()],
             rules: vec![NOWHERE; old.rules.len()],
+            calls: vec![NOWHERE; old.calls.len()],
             new,
             old,
         }
@@ -265,6 +290,15 @@ impl<'a, E: Real> Renumbering<'a, E> {
                 }
                 Code::Rule(*number)
             }
+            Code::Result(number) => {
+                let (k, output) = self.old.result(number);
+                if self.calls[k] == NOWHERE {
+                    let old = &self.old.calls[k];
+                    let operands = old.operands.iter().map(|&o| self.operand(o)).collect();
+                    self.calls[k] = self.new.push_call(old.action.clone(), operands);
+                }
+                Code::Result(self.calls[k] + output as u32)
+            }
             code => code,
         };
         // Beyond the arity the first operand is repeated.
@@ -295,12 +329,16 @@ pub(super) fn joined<E: Real>(first: &Body<E>, second: &Body<E>) -> Body<E> {
         Source::Value(v) => Operand::value(v as usize + values),
         Source::Constant(k) => Operand::constant(k as usize + constants),
     };
-    let rules = first.rules.len() as u32;
+    let (rules, results) = (first.rules.len() as u32, first.results());
     body.constants.extend_from_slice(&second.constants);
     body.rules.extend(second.rules.iter().cloned());
+    for call in &second.calls {
+        body.push_call(call.action.clone(), call.operands.iter().map(|&o| moved(o)).collect());
+    }
     body.instructions.extend(second.instructions.iter().map(|instruction| Instruction {
         code: match instruction.code {
             Code::Rule(k) => Code::Rule(k + rules),
+            Code::Result(k) => Code::Result(k + results),
             code => code,
         },
         operands: instruction.operands.map(moved),
@@ -312,11 +350,13 @@ pub(super) fn joined<E: Real>(first: &Body<E>, second: &Body<E>) -> Body<E> {
 }
 
 /// The program with every rule of a user written out in primitives, and without stops and copies: what an
-/// executor runs. The derivative of a rule is its author's business, so this is not what is differentiated.
+/// executor runs; calls stay. The derivative of a rule is its author's business, so this is not what is
+/// differentiated.
 pub(crate) fn inlined<E: Real>(body: &Body<E>) -> Cow<'_, Body<E>> {
     let primitive = |instruction: &Instruction| match instruction.code {
         Code::Primitive(primitive, _) => !matches!(primitive, Primitive::Stop | Primitive::Copy),
         Code::Rule(_) => false,
+        Code::Result(_) => true,
     };
     if body.instructions.iter().all(primitive) {
         return Cow::Borrowed(body);
@@ -326,7 +366,7 @@ pub(crate) fn inlined<E: Real>(body: &Body<E>) -> Cow<'_, Body<E>> {
         Code::Primitive(Primitive::Stop | Primitive::Copy, _) => {
             Rewritten::Operand(instruction.operands[0])
         }
-        Code::Primitive(..) => Rewritten::Instruction(*instruction),
+        Code::Primitive(..) | Code::Result(_) => Rewritten::Instruction(*instruction),
         Code::Rule(k) => {
             let trace = &traces[k as usize];
             let mut values = instruction.operands[..trace.arguments].to_vec();
@@ -352,6 +392,7 @@ pub(super) fn with_changes<E: Real>(body: &Body<E>) -> Body<E> {
     let mut list = List::new(body.emptied());
     list.body.instructions.clone_from(&body.instructions);
     list.body.constants.clone_from(&body.constants);
+    list.body.calls.clone_from(&body.calls);
     list.body.outputs.clone_from(&body.outputs);
     for condition in &body.conditions {
         let changed = match condition.held {

@@ -12,7 +12,7 @@ use super::body::{Body, Operand, Source};
 use super::passes::inlined;
 use crate::Real;
 
-use code::{Step, steps};
+use code::{PointCall, Step, steps};
 use rolled::Rolled;
 
 /// Memory that is kept from one run of a program to the next.
@@ -23,23 +23,25 @@ use rolled::Rolled;
 pub struct Workspace<E> {
     memory: Vec<E>,
     indicators: Vec<E>,
+    /// Those of the call of a user's function that is under way.
+    arguments: Vec<E>,
 }
 
 /// A program that is ready to run at one point.
-pub(super) struct PointCode<E> {
+pub(super) struct PointCode<E: Real> {
     inputs: usize,
     constants: Vec<E>,
     /// The numbers of the array: inputs, constants, slots.
     size: usize,
-    work: Work,
+    work: Work<E>,
     outputs: Vec<u32>,
     conditions: Vec<u32>,
 }
 
 /// What there is to do.
-enum Work {
-    /// One step after the other.
-    Steps(Vec<Step>),
+enum Work<E: Real> {
+    /// One step after the other, and calls between them.
+    Steps(Vec<Step>, Vec<PointCall<E>>),
     /// Loops, where the same is done to many numbers.
     Rolled(Rolled),
 }
@@ -54,8 +56,8 @@ impl<E: Real> PointCode<E> {
                 (Work::Rolled(rolled), places.len(), places)
             }
             None => {
-                let (steps, slots, places) = steps(&body);
-                (Work::Steps(steps), slots, places)
+                let (steps, calls, slots, places) = steps(&body);
+                (Work::Steps(steps, calls), slots, places)
             }
         };
         let place = |operand: Operand| match operand.source() {
@@ -71,7 +73,7 @@ impl<E: Real> PointCode<E> {
             conditions: body.conditions.iter().map(|c| place(c.operand)).collect(),
             constants: body.constants.clone(),
         };
-        let (Work::Steps(steps) | Work::Rolled(Rolled { steps, .. })) = &code.work;
+        let (Work::Steps(steps, _) | Work::Rolled(Rolled { steps, .. })) = &code.work;
         run::check(steps, code.size);
         code
     }
@@ -86,7 +88,15 @@ impl<E: Real> PointCode<E> {
         memory[self.inputs..][..self.constants.len()].copy_from_slice(&self.constants);
         let places = &mut memory[..self.size];
         match &self.work {
-            Work::Steps(steps) => run::run(steps, places),
+            Work::Steps(steps, calls) => {
+                let mut done = 0;
+                for call in calls {
+                    run::run(&steps[done..call.at], places);
+                    call.run(places, &mut workspace.arguments);
+                    done = call.at;
+                }
+                run::run(&steps[done..], places);
+            }
             Work::Rolled(rolled) => rolled.run(places, run::run),
         }
         for (output, &place) in outputs.iter_mut().zip(&self.outputs) {

@@ -5,6 +5,7 @@ use std::fmt;
 use super::Program;
 use super::body::{Code, Operand, Source};
 use crate::Real;
+use crate::external::Work;
 
 /// What a program consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,21 @@ impl<E: Real> fmt::Display for Program<E> {
         };
         writeln!(f, "program of {} inputs", body.inputs)?;
         for (i, instruction) in body.instructions.iter().enumerate() {
-            let name = match instruction.code {
-                Code::Primitive(primitive, _) => primitive.name(),
-                Code::Rule(k) => body.rules[k as usize].name(),
-            };
-            write!(f, "%{i} = {name}")?;
+            write!(f, "%{i} = ")?;
+            match instruction.code {
+                Code::Primitive(primitive, _) => write!(f, "{}", primitive.name())?,
+                Code::Rule(k) => write!(f, "{}", body.rules[k as usize].name())?,
+                Code::Result(number) => {
+                    let (call, output) = body.result(number);
+                    let action = &body.calls[call].action;
+                    let work = match action.work {
+                        Work::Value => "",
+                        Work::Vjp => "vjp of ",
+                        Work::Jvp => "jvp of ",
+                    };
+                    write!(f, "{work}{}[{output}]", action.function.name())?;
+                }
+            }
             for &o in body.operands(instruction) {
                 write!(f, " {}", operand(o))?;
             }

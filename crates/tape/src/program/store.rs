@@ -80,13 +80,16 @@ fn stored<E: Real>(body: &Body<E>) -> Result<Stored, ProgramError> {
     if let Some(rule) = body.rules.first() {
         return Err(ProgramError::Rule { rule: rule.name() });
     }
+    if let Some(call) = body.calls.first() {
+        return Err(ProgramError::External { function: call.action.function.name() });
+    }
     let instruction = |instruction: &Instruction| match instruction.code {
         Code::Primitive(primitive, exponent) => StoredInstruction {
             operation: primitive.name().into(),
             exponent: (primitive == Primitive::Powi).then_some(exponent),
             operands: body.operands(instruction).iter().map(|&o| o.into()).collect(),
         },
-        Code::Rule(_) => unreachable!("there are no rules"),
+        Code::Rule(_) | Code::Result(_) => unreachable!("there are none: see above"),
     };
     Ok(Stored {
         wengert_program: VERSION,
@@ -160,5 +163,5 @@ fn loaded<E: Real>(stored: &Stored) -> Result<Body<E>, ProgramError> {
         });
     }
     let constants = stored.constants.iter().map(|&bits| E::from_bits(bits)).collect();
-    Ok(Body { inputs, instructions, constants, rules: Vec::new(), outputs, conditions })
+    Ok(Body { instructions, constants, outputs, conditions, ..Body::empty(inputs) })
 }

@@ -1,6 +1,7 @@
 //! The steps of a program at one point, and where their values live.
 
 use crate::Real;
+use crate::external::Action as Function;
 use crate::primitive::Primitive;
 use crate::program::body::{Body, Code, Operand, Source};
 use crate::rule::MAX_OPERANDS;
@@ -43,6 +44,26 @@ pub(super) struct Step {
     pub(super) operands: [u32; MAX_OPERANDS],
 }
 
+/// A call of a function of a user, between two steps.
+pub(super) struct PointCall<E: Real> {
+    function: Function<E>,
+    /// How many steps are before it.
+    pub(super) at: usize,
+    operands: Vec<u32>,
+    /// The place of the first result; the others are behind it.
+    first: u32,
+}
+
+impl<E: Real> PointCall<E> {
+    /// Calls the function on numbers of `memory`.
+    pub(super) fn run(&self, memory: &mut [E], arguments: &mut Vec<E>) {
+        arguments.clear();
+        arguments.extend(self.operands.iter().map(|&place| memory[place as usize]));
+        let results = &mut memory[self.first as usize..][..self.function.outputs()];
+        self.function.run(arguments, results);
+    }
+}
+
 /// An instruction on its way to a step.
 #[derive(Clone, Copy)]
 struct Operation {
@@ -50,26 +71,46 @@ struct Operation {
     exponent: i32,
     operands: [Operand; MAX_OPERANDS],
     arity: u8,
-    /// Whether its value is made within another step.
+    /// Whether its value is made within another step or by a call.
     within: bool,
 }
 
-/// The steps of a program, how many slots they need, and the place of each value that has one.
-pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, usize, Vec<u32>) {
+/// The steps of a program and the calls between them, how many slots they need, and the place of each value
+/// that has one.
+pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, Vec<PointCall<E>>, usize, Vec<u32>) {
     let operations = paired(body);
     let last = last_uses(body, &operations);
     let inputs = body.inputs as u32;
     let first = inputs + body.constants.len() as u32;
     let mut places = vec![u32::MAX; operations.len()];
-    let (mut free, mut slots) = (Vec::new(), 0);
+    let place = |places: &[u32], operand: Operand| match operand.source() {
+        Source::Input(k) => k,
+        Source::Constant(k) => inputs + k,
+        Source::Value(v) => places[v as usize],
+    };
+    // The results of calls come first, in their order.
+    let (mut free, mut slots) = (Vec::new(), body.results());
     let mut steps = Vec::with_capacity(operations.len());
-    for (i, operation) in operations.iter().enumerate().filter(|(_, o)| !o.within) {
-        let place = |operand: Operand| match operand.source() {
-            Source::Input(k) => k,
-            Source::Constant(k) => inputs + k,
-            Source::Value(v) => places[v as usize],
-        };
-        let mut operands = operation.operands.map(place);
+    let (mut calls, mut called) = (Vec::new(), vec![false; body.calls.len()]);
+    for (i, operation) in operations.iter().enumerate() {
+        if let Code::Result(number) = body.instructions[i].code {
+            let (k, _) = body.result(number);
+            places[i] = first + number;
+            if !std::mem::replace(&mut called[k], true) {
+                let call = &body.calls[k];
+                calls.push(PointCall {
+                    function: call.action.clone(),
+                    at: steps.len(),
+                    operands: call.operands.iter().map(|&o| place(&places, o)).collect(),
+                    first: first + call.first,
+                });
+            }
+            continue;
+        }
+        if operation.within {
+            continue;
+        }
+        let mut operands = operation.operands.map(|o| place(&places, o));
         let read = &operation.operands[..operation.arity as usize];
         // A step reads before it writes, so the slot of an operand may be that of the result.
         for (k, &operand) in read.iter().enumerate() {
@@ -90,7 +131,7 @@ pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, usize, Vec<u32>) {
         places[i] = out;
         steps.push(Step { action: operation.action, out, operands });
     }
-    (steps, slots as usize, places)
+    (steps, calls, slots as usize, places)
 }
 
 /// The instructions, where those whose value has one use are done within another one.
@@ -100,20 +141,23 @@ fn paired<E: Real>(body: &Body<E>) -> Vec<Operation> {
     read.chain(body.roots()).filter_map(Operand::as_value).for_each(|v| uses[v] += 1);
     let mut list: Vec<Operation> = Vec::with_capacity(body.instructions.len());
     for instruction in &body.instructions {
-        let Code::Primitive(primitive, exponent) = instruction.code else {
-            unreachable!("rules are written out in primitives before")
+        let (primitive, exponent, within) = match instruction.code {
+            Code::Primitive(primitive, exponent) => (primitive, exponent, false),
+            Code::Result(_) => (Primitive::Copy, 0, true),
+            Code::Rule(_) => unreachable!("rules are written out in primitives before"),
         };
         let mut operation = Operation {
             action: Action(primitive as u8),
             exponent,
             operands: instruction.operands,
             arity: primitive.arity() as u8,
-            within: false,
+            within,
         };
         for side in 0..primitive.arity().min(2) {
             let Some(v) = instruction.operands[side].as_value() else { continue };
             let inner = list[v];
             if uses[v] == 1
+                && !inner.within
                 && inner.action.0 < PAIRS
                 && let Some(pair) =
                     Action::pair(Primitive::ALL[inner.action.0 as usize], primitive, side == 1)
@@ -142,7 +186,8 @@ fn last_uses<E: Real>(body: &Body<E>, operations: &[Operation]) -> Vec<usize> {
             }
         }
     }
-    // What leaves the program must be there at the end.
-    body.roots().filter_map(Operand::as_value).for_each(|v| last[v] = usize::MAX);
+    // What leaves the program must be there at the end; and what a call takes, in every case.
+    let taken = body.calls.iter().flat_map(|call| call.operands.iter().copied());
+    body.roots().chain(taken).filter_map(Operand::as_value).for_each(|v| last[v] = usize::MAX);
     last
 }

@@ -52,6 +52,9 @@ pub(super) struct Rolled {
 impl Rolled {
     /// The program in parts, if most of it is loops.
     pub(super) fn new<E: Real>(body: &Body<E>) -> Option<Rolled> {
+        if !body.calls.is_empty() {
+            return None;
+        }
         let (order, places) = sorted(body);
         let inputs = body.inputs as u32;
         let place = |operand: Operand| match operand.source() {
@@ -101,7 +104,7 @@ impl Rolled {
 fn parts_of(code: Code) -> (Primitive, i32) {
     match code {
         Code::Primitive(primitive, exponent) => (primitive, exponent),
-        Code::Rule(_) => unreachable!("rules are written out in primitives before"),
+        Code::Rule(_) | Code::Result(_) => unreachable!("there are primitives only"),
     }
 }
 
