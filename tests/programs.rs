@@ -87,6 +87,65 @@ fn loops_over_neighbours_end_where_the_kind_changes() -> Result<(), ProgramError
     Ok(())
 }
 
+/// All kinds of steps: pairs, products, functions of what is the same everywhere and of what is not.
+fn mixed<T: Elementary>(x: &[T]) -> Vec<T> {
+    let (a, b, c) = (x[0], x[1], x[2]);
+    let product = a * b + b * c - (a * c - b * b);
+    let fraction = (a + b) / c - c / (a - b) + (a / c) * b;
+    let function = b.exp().sqrt() * c.sin() + (b * b).powi(3) / b.powi(-2) + b.hypot(c).cbrt();
+    let chosen = T::select_gt(a, c, -b, product) + a.max(c).mul_add(b, fraction);
+    vec![product, fraction, function, chosen, b.ln() - a.abs().sqrt()]
+}
+
+#[test]
+fn few_points_have_the_bits_of_one() -> Result<(), ProgramError> {
+    let p = Program::record(3, |x: &[Var]| mixed(x))?;
+    let both = p.beside(&p.jacobian()?)?;
+    let a: Vec<f64> = (0..8).map(|i| 0.7 + f64::from(i)).collect();
+    for points in 1..=8 {
+        for columns in [[&a[..points], &[0.4], &[1.9]], [&[0.4], &a[..points], &a[..points]]] {
+            let many = both.eval_many(&columns)?;
+            for i in 0..points {
+                let x = columns.map(|column| column[i % column.len()]);
+                let made: Vec<u64> = many.iter().map(|output| output[i].to_bits()).collect();
+                let one: Vec<u64> = both.eval(&x)?.into_iter().map(f64::to_bits).collect();
+                assert_eq!(made, one, "{points} {i}");
+                assert_eq!(p.eval(&x)?, mixed(&x));
+            }
+        }
+    }
+    let single = Program::<f32>::record(3, |x: &[Var<f32>]| mixed(x))?;
+    let made = single.eval_many(&[&[0.7, 3.5], &[0.4], &[1.9]])?;
+    assert_eq!(made.iter().map(|y| y[1]).collect::<Vec<_>>(), mixed(&[3.5f32, 0.4, 1.9]));
+    assert_eq!(p.eval_sum(&[&[1.0, 2.0], &[0.5], &[3.0]])?.len(), 5);
+    Ok(())
+}
+
+#[test]
+fn tangents_in_several_directions_of_a_long_loop() -> Result<(), ProgramError> {
+    // So long that the list repeats itself, and with a length that no period divides.
+    let f = |x: &[Var]| {
+        let turn = |(p, v): (Var, Var), _| {
+            let v = v - 0.01 * (x[0] * p.sin() + x[1] * v * v.abs());
+            (p + 0.01 * v, v)
+        };
+        let (p, v) = (0..1234).fold((x[2], x[3]), turn);
+        [p, v]
+    };
+    let program = Program::record(4, f)?;
+    let x = [1.3, 0.2, 0.5, -0.1];
+    let expected = program.jacobian()?.eval(&x)?;
+    let unit: Vec<[f64; 4]> =
+        (0..4).map(|k| std::array::from_fn(|i| f64::from(u8::from(i == k)))).collect();
+    let columns: Vec<&[f64]> =
+        x.iter().map(std::slice::from_ref).chain(unit.iter().map(|u| &u[..])).collect();
+    let made = program.jvp()?.eval_many(&columns)?.concat();
+    for (made, expected) in made.iter().zip(&expected) {
+        assert!((made - expected).abs() <= 1e-11 * (1.0 + expected.abs()), "{made} {expected}");
+    }
+    Ok(())
+}
+
 #[test]
 fn passes_shorten() -> Result<(), ProgramError> {
     let p = Program::record(2, |x: &[Var]| {

@@ -12,6 +12,7 @@
 mod body;
 mod error;
 mod extract;
+mod few;
 mod known;
 mod many;
 mod map;

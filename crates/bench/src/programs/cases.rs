@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "one/rosenbrock-long", what: "the same of 100,000", run: long_rosenbrock },
     Case { name: "one/lotka-volterra", what: "100 steps of RK4, gradient by 6 inputs", run: lotka },
     Case { name: "one/s4", what: "100,000 steps of RK4, gradient by 6 inputs", run: s4 },
+    Case { name: "one/s4-forward", what: "the same gradient by forward mode", run: s4_forward },
     Case { name: "one/gmm", what: "a mixture of 5 Gaussians on 20 points", run: mixture },
     Case { name: "one/lse", what: "log-sum-exp of 1,000 numbers", run: log_sum_exp },
     Case { name: "one/ode", what: "a triangular system of 100, 10 steps of RK4", run: triangular },
@@ -117,6 +118,33 @@ fn lotka(seconds: f64) -> Row {
 
 fn s4(seconds: f64) -> Row {
     one_point(seconds, &START, &record(6, |p| solve(p, 100_000)), |p| solve(p, 100_000))
+}
+
+/// The tangents in the directions of all inputs, in one run.
+fn s4_forward(seconds: f64) -> Row {
+    let plain = |p: &[f64]| solve(p, 100_000);
+    let start = Instant::now();
+    let recorded = record(6, |p| solve(p, 100_000));
+    let recording = start.elapsed();
+    let jvp = recorded.jvp().expect("a function of numbers");
+    let units: Vec<f64> = (0..36).map(|i| f64::from(u8::from(i % 7 == 0))).collect();
+    let run = |gradient: &mut [f64]| {
+        let point = black_box(&START).iter().map(std::slice::from_ref);
+        let columns: Vec<&[f64]> = point.chain(units.chunks(6)).collect();
+        jvp.eval_many_into(&columns, &mut [&mut *gradient]).expect("no branches");
+        gradient[0]
+    };
+    let mut gradient = [0.0; 6];
+    run(&mut gradient);
+    let made = start.elapsed();
+    let values_ok = slope_ok(&START, &gradient, plain);
+    let samples =
+        interleaved(seconds, 1, &mut || run(&mut gradient), &mut || plain(black_box(&START)));
+    let instructions = jvp.stats().instructions as f64;
+    let [recording, made] = [recording, made].map(|time| 1e3 * time.as_secs_f64());
+    let note =
+        format!("{instructions} instructions, recorded in {recording:.1} ms, made in {made:.1} ms");
+    Row { samples, instructions, values_ok, note }
 }
 
 /// The negative log-likelihood of 20 points under a mixture of 5 Gaussians in 2 dimensions, by weights, means

@@ -11,7 +11,7 @@ pub(crate) struct Compensated<E> {
 
 impl<E: Real> Compensated<E> {
     /// The sum of nothing.
-    pub(crate) fn zero() -> Self {
+    pub(super) fn zero() -> Self {
         Compensated { sum: E::ZERO, lost: E::ZERO }
     }
 
@@ -26,8 +26,15 @@ impl<E: Real> Compensated<E> {
         pairs[2 * k + 1] = self.lost;
     }
 
+    /// The sum of some numbers.
+    pub(crate) fn of(terms: &[E]) -> E {
+        let mut sum = Compensated::zero();
+        terms.iter().for_each(|&term| sum.add(term));
+        sum.value()
+    }
+
     /// Adds a number.
-    pub(crate) fn add(&mut self, x: E) {
+    pub(super) fn add(&mut self, x: E) {
         let sum = self.sum + x;
         let part = sum - self.sum;
         self.lost += (self.sum - (sum - part)) + (x - part);
@@ -41,7 +48,7 @@ impl<E: Real> Compensated<E> {
     }
 
     /// The sum, rounded.
-    pub(crate) fn value(self) -> E {
+    pub(super) fn value(self) -> E {
         // Where the sum has become infinite, what was lost is no number.
         if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
     }

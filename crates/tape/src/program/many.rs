@@ -10,7 +10,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::body::{Body, Code, Operand, Source};
+use super::few::{few_code, run_few};
 use super::passes::{inlined, with_changes};
+use super::point::{LANES, Lane, LaneCode};
 use super::{Program, ProgramError};
 use crate::cluster::{self, Compensated, Data, Plan, Repetition};
 use crate::threads;
@@ -51,11 +53,13 @@ pub(super) struct Plans<E: Real> {
     /// In primitives only, with an output for each comparison: whether it turns out differently.
     body: Option<Arc<Body<E>>>,
     known: Known,
+    /// For few points, by which inputs differ from point to point.
+    few: FxHashMap<Vec<bool>, Arc<LaneCode<E>>>,
 }
 
 impl<E: Real> Default for Plans<E> {
     fn default() -> Self {
-        Plans { body: None, known: Known::default() }
+        Plans { body: None, known: Known::default(), few: FxHashMap::default() }
     }
 }
 
@@ -165,6 +169,9 @@ impl<E: Real> Program<E> {
         results: Results,
         outputs: SmallVec<[&mut [E]; 8]>,
     ) -> Result<SmallVec<[E; 8]>, ProgramError> {
+        if (1..=LANES).contains(&points) && self.body().calls.is_empty() {
+            return self.run_few(columns, points, results, outputs);
+        }
         let spread = |column: &&[E]| match column.len() {
             1 if points != 1 => Spread::Single,
             _ => Spread::Whole,
@@ -279,13 +286,10 @@ impl<E: Real> Program<E> {
                 }
                 Ok(SmallVec::new())
             }
-            Results::Total => Ok((0..count)
-                .map(|k| {
-                    let mut sum = Compensated::zero();
-                    column(k).for_each(|value| sum.add(value));
-                    sum.value()
-                })
-                .collect()),
+            Results::Total => {
+                let total = |k| Compensated::of(&column(k).collect::<Vec<E>>());
+                Ok((0..count).map(total).collect())
+            }
         }
     }
 
@@ -311,14 +315,54 @@ impl<E: Real> Program<E> {
         ProgramError::BranchChanged { location, held: condition.held, point: None }
     }
 
+    /// The list in primitives, with an output for each comparison.
+    fn list(&self) -> Arc<Body<E>> {
+        Arc::new(with_changes(&inlined(self.body())))
+    }
+
+    /// Runs the program at up to [`LANES`] points.
+    fn run_few(
+        &self,
+        columns: &[&[E]],
+        points: usize,
+        results: Results,
+        mut outputs: SmallVec<[&mut [E]; 8]>,
+    ) -> Result<SmallVec<[E; 8]>, ProgramError> {
+        let differs: Vec<bool> = columns.iter().map(|column| column.len() != 1).collect();
+        let code = {
+            let mut plans = self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner);
+            let Plans { body, few, .. } = &mut *plans;
+            let body = body.get_or_insert_with(|| self.list());
+            let code = few.entry(differs);
+            let code = code.or_insert_with_key(|differs| Arc::new(few_code(body, differs)));
+            code.clone()
+        };
+        let made = run_few(&code, columns, points);
+        let (made, changes) = made.split_at(self.outputs());
+        let changed = |lane: &Lane<E>| lane.0[..points].iter().any(|&changed| changed != E::ZERO);
+        if changes.iter().any(changed) {
+            let changes: Vec<E> =
+                changes.iter().map(|lane| lane.0[..points].iter().copied().sum()).collect();
+            let whole = |column: &&[E]| (0..points).map(|i| column[i % column.len()]).collect();
+            let columns: Vec<Vec<E>> = columns.iter().map(whole).collect();
+            return Err(self.first_change(&changes, points, &columns));
+        }
+        if results == Results::Total {
+            return Ok(made.iter().map(|lane| Compensated::of(&lane.0[..points])).collect());
+        }
+        for (output, lane) in outputs.iter_mut().zip(made) {
+            output.copy_from_slice(&lane.0[..points]);
+        }
+        Ok(SmallVec::new())
+    }
+
     /// The list in primitives, and its plan for inputs that are spread so.
     fn plan(&self, spreads: Vec<Spread>, results: Results) -> (Arc<Body<E>>, Arc<Plan>) {
         // Nothing in here can be left half done by a panic.
         let mut plans = self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let Plans { body, known } = &mut *plans;
+        let Plans { body, known, .. } = &mut *plans;
         let changes = self.body().conditions.len();
-        let list = || Arc::new(with_changes(&inlined(self.body())));
-        let body = body.get_or_insert_with(list).clone();
+        let body = body.get_or_insert_with(|| self.list()).clone();
         let plan = known.entry((spreads, results)).or_insert_with_key(|(spreads, results)| {
             Arc::new(plan_of(&body, changes, spreads, *results))
         });

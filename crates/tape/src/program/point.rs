@@ -5,6 +5,8 @@
 //! step ([`code`]). Where the same is done to many numbers, loops take the place of lists ([`rolled`]).
 
 mod code;
+mod lanes;
+mod repeats;
 mod rolled;
 mod run;
 
@@ -14,6 +16,8 @@ use crate::Real;
 
 use code::{PointCall, Step, steps};
 use rolled::Rolled;
+
+pub(super) use lanes::{LANES, Lane, LaneCode};
 
 /// Memory that is kept from one run of a program to the next.
 ///
@@ -56,7 +60,7 @@ impl<E: Real> PointCode<E> {
                 (Work::Rolled(rolled), places.len(), places)
             }
             None => {
-                let (steps, calls, slots, places) = steps(&body);
+                let (steps, calls, slots, places) = steps(&body, &mut Vec::new());
                 (Work::Steps(steps, calls), slots, places)
             }
         };

@@ -1,5 +1,8 @@
 //! The steps of a program at one point, and where their values live.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use crate::Real;
 use crate::external::Action as Function;
 use crate::primitive::Primitive;
@@ -12,6 +15,8 @@ pub(super) struct Action(pub(super) u8);
 
 /// The numbers of the pairs begin here, above those of all primitives.
 pub(super) const PAIRS: u8 = 64;
+/// `a b + c d`; the next one is `a b - c d`.
+pub(super) const TWO_PRODUCTS: u8 = PAIRS + 24;
 
 impl Action {
     /// `(a first b) second c`, or `c second (a first b)` if it is reversed.
@@ -34,12 +39,23 @@ impl Action {
         };
         Some(Action(PAIRS + 6 * first + second))
     }
+
+    /// A sum or a difference of two products.
+    fn of_products(second: Primitive) -> Option<Action> {
+        match second {
+            Primitive::Add => Some(Action(TWO_PRODUCTS)),
+            Primitive::Sub => Some(Action(TWO_PRODUCTS + 1)),
+            _ => None,
+        }
+    }
 }
 
 /// One step: `memory[out] = action(memory[operands])`. The second operand of `powi` is its exponent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) action: Action,
+    /// Whether it is the same for all points that are run at once.
+    pub(super) uniform: bool,
     pub(super) out: u32,
     pub(super) operands: [u32; MAX_OPERANDS],
 }
@@ -75,9 +91,48 @@ struct Operation {
     within: bool,
 }
 
+impl Operation {
+    fn is_product(&self) -> bool {
+        self.action.0 == Primitive::Mul as u8 && !self.within
+    }
+}
+
+/// Slots whose value is no longer needed.
+pub(super) trait FreeSlots {
+    fn give(&mut self, slot: u32);
+    fn take(&mut self) -> Option<u32>;
+}
+
+/// The one used last comes first: it is in the cache.
+impl FreeSlots for Vec<u32> {
+    fn give(&mut self, slot: u32) {
+        self.push(slot);
+    }
+    fn take(&mut self) -> Option<u32> {
+        self.pop()
+    }
+}
+
+/// The one with the lowest number comes first, whatever came before: so a loop in time soon has the same slots
+/// every time.
+#[derive(Default)]
+pub(super) struct Lowest(BinaryHeap<Reverse<u32>>);
+
+impl FreeSlots for Lowest {
+    fn give(&mut self, slot: u32) {
+        self.0.push(Reverse(slot));
+    }
+    fn take(&mut self) -> Option<u32> {
+        self.0.pop().map(|Reverse(slot)| slot)
+    }
+}
+
 /// The steps of a program and the calls between them, how many slots they need, and the place of each value
 /// that has one.
-pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, Vec<PointCall<E>>, usize, Vec<u32>) {
+pub(super) fn steps<E: Real>(
+    body: &Body<E>,
+    free: &mut impl FreeSlots,
+) -> (Vec<Step>, Vec<PointCall<E>>, usize, Vec<u32>) {
     let operations = paired(body);
     let last = last_uses(body, &operations);
     let inputs = body.inputs as u32;
@@ -89,7 +144,7 @@ pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, Vec<PointCall<E>>, u
         Source::Value(v) => places[v as usize],
     };
     // The results of calls come first, in their order.
-    let (mut free, mut slots) = (Vec::new(), body.results());
+    let mut slots = body.results();
     let mut steps = Vec::with_capacity(operations.len());
     let (mut calls, mut called) = (Vec::new(), vec![false; body.calls.len()]);
     for (i, operation) in operations.iter().enumerate() {
@@ -118,10 +173,10 @@ pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, Vec<PointCall<E>>, u
                 && last[v] == i
                 && !read[..k].contains(&operand)
             {
-                free.push(places[v]);
+                free.give(places[v]);
             }
         }
-        let out = free.pop().unwrap_or_else(|| {
+        let out = free.take().unwrap_or_else(|| {
             slots += 1;
             first + slots - 1
         });
@@ -129,7 +184,7 @@ pub(super) fn steps<E: Real>(body: &Body<E>) -> (Vec<Step>, Vec<PointCall<E>>, u
             operands[1] = operation.exponent as u32;
         }
         places[i] = out;
-        steps.push(Step { action: operation.action, out, operands });
+        steps.push(Step { action: operation.action, uniform: false, out, operands });
     }
     (steps, calls, slots as usize, places)
 }
@@ -153,6 +208,20 @@ fn paired<E: Real>(body: &Body<E>) -> Vec<Operation> {
             arity: primitive.arity() as u8,
             within,
         };
+        if let (Some(action), [Some(a), Some(b)]) =
+            (Action::of_products(primitive), [0, 1].map(|k| instruction.operands[k].as_value()))
+            && [a, b].iter().all(|&v| uses[v] == 1 && list[v].is_product())
+        {
+            let [first, second] = [a, b].map(|v| {
+                list[v].within = true;
+                list[v].operands
+            });
+            operation.action = action;
+            operation.operands = [first[0], first[1], second[0], second[1]];
+            operation.arity = 4;
+            list.push(operation);
+            continue;
+        }
         for side in 0..primitive.arity().min(2) {
             let Some(v) = instruction.operands[side].as_value() else { continue };
             let inner = list[v];

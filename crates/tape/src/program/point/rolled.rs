@@ -71,7 +71,10 @@ impl Rolled {
                 if primitive == Primitive::Powi {
                     operands[1] = exponent as u32;
                 }
-                Step { action: Action(primitive as u8), out: places[i as usize], operands }
+                {
+                    let (action, out) = (Action(primitive as u8), places[i as usize]);
+                    Step { action, uniform: false, out, operands }
+                }
             })
             .collect();
         let (mut parts, mut kept, mut looped, mut rest) = (Vec::new(), Vec::new(), 0, &steps[..]);

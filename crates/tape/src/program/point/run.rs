@@ -3,7 +3,7 @@
 //! A step takes about as long as a bound check of each operand would. So all numbers of places are checked
 //! once, when the code is made, and the loop relies on that alone.
 
-use super::code::{PAIRS, Step};
+use super::code::{PAIRS, Step, TWO_PRODUCTS};
 use crate::primitive::*;
 use crate::rule::{Binary, Ternary, Unary};
 use crate::{Elementary, Real};
@@ -32,6 +32,8 @@ macro_rules! run {
                 const POWI: u8 = Primitive::Powi as u8;
                 const STOP: u8 = Primitive::Stop as u8;
                 const SELECT_GT: u8 = Primitive::SelectGt as u8;
+                const SUM_OF_PRODUCTS: u8 = TWO_PRODUCTS;
+                const DIFFERENCE_OF_PRODUCTS: u8 = TWO_PRODUCTS + 1;
             }
             for step in steps {
                 let at = |k: usize| {
@@ -47,6 +49,8 @@ macro_rules! run {
                     Number::POWI => Elementary::powi(at(0), step.operands[1] as i32),
                     Number::STOP => at(0),
                     Number::SELECT_GT => E::select_gt(at(0), at(1), at(2), at(3)),
+                    Number::SUM_OF_PRODUCTS => at(0) * at(1) + at(2) * at(3),
+                    Number::DIFFERENCE_OF_PRODUCTS => at(0) * at(1) - at(2) * at(3),
                     pair => pairs(pair - PAIRS, at(0), at(1), at(2)),
                 };
                 debug_assert!((step.out as usize) < memory.len());
