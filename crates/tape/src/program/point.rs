@@ -60,7 +60,7 @@ impl<E: Real> PointCode<E> {
                 (Work::Rolled(rolled), places.len(), places)
             }
             None => {
-                let (steps, calls, slots, places) = steps(&body, &mut Vec::new());
+                let (steps, calls, slots, places) = steps(&body, &mut Vec::new(), false);
                 (Work::Steps(steps, calls), slots, places)
             }
         };

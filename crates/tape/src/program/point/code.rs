@@ -15,7 +15,7 @@ pub(super) struct Action(pub(super) u8);
 
 /// The numbers of the pairs begin here, above those of all primitives.
 pub(super) const PAIRS: u8 = 64;
-/// `a b + c d`; the next one is `a b - c d`.
+/// `a b + c d`; the next one is `a b - c d`. There are none unless they are asked for.
 pub(super) const TWO_PRODUCTS: u8 = PAIRS + 24;
 
 impl Action {
@@ -128,12 +128,14 @@ impl FreeSlots for Lowest {
 }
 
 /// The steps of a program and the calls between them, how many slots they need, and the place of each value
-/// that has one.
+/// that has one. `products` says whether whoever runs them knows sums of two products as one step: numbers one by
+/// one are slower with them.
 pub(super) fn steps<E: Real>(
     body: &Body<E>,
     free: &mut impl FreeSlots,
+    products: bool,
 ) -> (Vec<Step>, Vec<PointCall<E>>, usize, Vec<u32>) {
-    let operations = paired(body);
+    let operations = paired(body, products);
     let last = last_uses(body, &operations);
     let inputs = body.inputs as u32;
     let first = inputs + body.constants.len() as u32;
@@ -190,7 +192,7 @@ pub(super) fn steps<E: Real>(
 }
 
 /// The instructions, where those whose value has one use are done within another one.
-fn paired<E: Real>(body: &Body<E>) -> Vec<Operation> {
+fn paired<E: Real>(body: &Body<E>, products: bool) -> Vec<Operation> {
     let mut uses = vec![0u32; body.instructions.len()];
     let read = body.instructions.iter().flat_map(|i| body.operands(i).iter().copied());
     read.chain(body.roots()).filter_map(Operand::as_value).for_each(|v| uses[v] += 1);
@@ -210,6 +212,7 @@ fn paired<E: Real>(body: &Body<E>) -> Vec<Operation> {
         };
         if let (Some(action), [Some(a), Some(b)]) =
             (Action::of_products(primitive), [0, 1].map(|k| instruction.operands[k].as_value()))
+            && products
             && [a, b].iter().all(|&v| uses[v] == 1 && list[v].is_product())
         {
             let [first, second] = [a, b].map(|v| {

@@ -32,7 +32,7 @@ impl<E: Real> LaneCode<E> {
     /// The program, which must be in primitives and without calls or comparisons. `differs` says of each input
     /// whether it differs from point to point.
     pub(in crate::program) fn new(body: &Body<E>, differs: &[bool]) -> Self {
-        let (mut steps, _, slots, places) = steps(body, &mut Lowest::default());
+        let (mut steps, _, slots, places) = steps(body, &mut Lowest::default(), true);
         let first = body.inputs + body.constants.len();
         let place = |operand: Operand| match operand.source() {
             Source::Input(k) => k,

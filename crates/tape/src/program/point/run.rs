@@ -8,13 +8,14 @@ use crate::primitive::*;
 use crate::rule::{Binary, Ternary, Unary};
 use crate::{Elementary, Real};
 
-/// Panics unless every place is within `size` numbers.
+/// Panics unless every place is within `size` numbers and every action is known here.
 pub(super) fn check(steps: &[Step], size: usize) {
     for step in steps {
         let powi = step.action.0 == Primitive::Powi as u8;
         let good =
             step.operands.iter().enumerate().all(|(k, &o)| (o as usize) < size || (powi && k == 1));
         assert!(good && (step.out as usize) < size, "a step outside of its memory");
+        assert!(step.action.0 < TWO_PRODUCTS, "sums of products are steps on vectors");
     }
 }
 
@@ -32,8 +33,6 @@ macro_rules! run {
                 const POWI: u8 = Primitive::Powi as u8;
                 const STOP: u8 = Primitive::Stop as u8;
                 const SELECT_GT: u8 = Primitive::SelectGt as u8;
-                const SUM_OF_PRODUCTS: u8 = TWO_PRODUCTS;
-                const DIFFERENCE_OF_PRODUCTS: u8 = TWO_PRODUCTS + 1;
             }
             for step in steps {
                 let at = |k: usize| {
@@ -49,8 +48,6 @@ macro_rules! run {
                     Number::POWI => Elementary::powi(at(0), step.operands[1] as i32),
                     Number::STOP => at(0),
                     Number::SELECT_GT => E::select_gt(at(0), at(1), at(2), at(3)),
-                    Number::SUM_OF_PRODUCTS => at(0) * at(1) + at(2) * at(3),
-                    Number::DIFFERENCE_OF_PRODUCTS => at(0) * at(1) - at(2) * at(3),
                     pair => pairs(pair - PAIRS, at(0), at(1), at(2)),
                 };
                 debug_assert!((step.out as usize) < memory.len());
