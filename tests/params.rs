@@ -140,7 +140,7 @@ fn a_gradient_of_another_shape_is_an_error() {
     let label = recorded.labelled().next().unwrap().0;
     assert_eq!(label.store, params.id());
     let forged = tape.labelled(label, [1.0, 2.0, 3.0]);
-    let error = Sgd::new(0.1).step(&mut params, &forged.sum().backward().unwrap()).unwrap_err();
+    let error = Sgd::new(0.1).step(&mut params, forged.sum().backward().unwrap()).unwrap_err();
     assert!(matches!(error, Error::Shape { .. }));
     assert!(error.to_string().contains("\"x\""));
 }
@@ -261,7 +261,7 @@ fn a_bind_outside_of_the_loop_is_named_and_changes_nothing() {
     // The refused step has left no mark: both move as if it had not been tried.
     let q = params.bind(&tape);
     let loss = (q[a] * q[a]).sum() + (q[x] * q[x]).sum();
-    opt.step(&mut params, &loss.backward().unwrap()).unwrap();
+    opt.step(&mut params, loss.backward().unwrap()).unwrap();
     // v = 2, x = 0.8; v = 0.9 * 2 + 1.6, x = 0.8 - 0.1 * 3.4
     assert_relative_eq!(params.get(x).item(), 0.46, max_relative = 1e-14);
 }

@@ -16,7 +16,7 @@ fn updates(chain: impl Into<Chain>, s: [f64; 2], t: [f64; 2]) -> ([f64; 2], [f64
     let tape = Tape::new();
     let p = params.bind(&tape);
     let loss = (p[x] * tape.constant(s)).sum() + (p[y] * tape.constant(t)).sum();
-    chain.into().step(&mut params, &loss.backward().unwrap()).unwrap();
+    chain.into().step(&mut params, loss.backward().unwrap()).unwrap();
     let update = |key| [-params.get(key)[[0]], -params.get(key)[[1]]];
     (update(x), update(y))
 }
@@ -107,7 +107,7 @@ fn transforms_of_a_group() {
     let p = params.bind(&tape);
     let loss = (0.0 * p[w] + 0.0 * p[b]).sum();
     let mut opt = AdamW::new(0.5).weight_decay(0.5).without_decay("bias");
-    opt.step(&mut params, &loss.backward().unwrap()).unwrap();
+    opt.step(&mut params, loss.backward().unwrap()).unwrap();
     assert_eq!(params.get(w).item(), 0.75);
     assert_eq!(params.get(b).item(), 1.0);
 }

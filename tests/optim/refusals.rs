@@ -58,7 +58,7 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
                     let p = params.bind(&tape);
                     let factors = tape.constant([1.0, 1.0, bad, bad]);
                     let loss = p[x].sum() + (p[y] * factors).sum();
-                    let error = opt.step(&mut params, &loss.backward().unwrap());
+                    let error = opt.step(&mut params, loss.backward().unwrap());
                     match error.unwrap_err() {
                         Error::NonFinite { parameter, element, value, .. } => {
                             assert_eq!((parameter.as_str(), element), ("y", 2));
@@ -73,7 +73,7 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
                 let tape = Tape::new();
                 let p = params.bind(&tape);
                 let loss = (p[x] * p[x] * p[y]).sum() + (p[y] * p[y]).sum();
-                opt.step(&mut params, &loss.backward().unwrap()).unwrap();
+                opt.step(&mut params, loss.backward().unwrap()).unwrap();
             }
             [params.get(x).to_vec(), params.get(y).to_vec()].concat()
         };
@@ -88,7 +88,7 @@ fn a_sum_of_gradients_that_overflows_is_refused() {
     let tape = Tape::new();
     let (p, q) = (params.bind(&tape), params.bind(&tape));
     let loss = (p[x] * 1e308 + q[x] * 1e308).sum();
-    let error = Sgd::new(0.1).step(&mut params, &loss.backward().unwrap());
+    let error = Sgd::new(0.1).step(&mut params, loss.backward().unwrap());
     assert!(matches!(error, Err(Error::NonFinite { .. })));
     assert_eq!(params.get(x).item(), 1.0);
 }

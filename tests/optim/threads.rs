@@ -76,7 +76,7 @@ fn every_element_of_a_large_parameter_is_moved_like_the_only_one() {
         for _ in 0..3 {
             let tape = Tape::<f32>::default();
             let x = params.bind(&tape)[key];
-            opt.step(&mut params, &(x * x).sum().backward().unwrap()).unwrap();
+            opt.step(&mut params, (x * x).sum().backward().unwrap()).unwrap();
         }
         params.get(key).to_vec()
     };
@@ -104,7 +104,7 @@ fn a_number_that_is_not_finite_is_found_in_any_block() {
                 if measured {
                     opt = opt.clip_global_norm(1.0);
                 }
-                let error = opt.step(&mut params, &loss.backward().unwrap()).unwrap_err();
+                let error = opt.step(&mut params, loss.backward().unwrap()).unwrap_err();
                 assert!(
                     matches!(&error, Error::NonFinite { parameter, element, .. }
                         if parameter == "y" && *element == bad),
