@@ -83,7 +83,8 @@ fn first_derivatives_are_those_of_the_same_function_in_operations() -> Result<()
         assert_eq!(calls.eval(&POINT)?, operations.eval(&POINT)?);
         let tangent = [POINT[0], POINT[1], 0.3, -0.7];
         let cotangent = [POINT[0], POINT[1], 2.5];
-        let derivatives: [(fn(&Program) -> Result<Program, ProgramError>, &[f64]); 6] = [
+        type Derivative = fn(&Program) -> Result<Program, ProgramError>;
+        let derivatives: [(Derivative, &[f64]); 6] = [
             (Program::gradient, &POINT),
             (Program::value_and_gradient, &POINT),
             (Program::jacobian_forward, &POINT),
