@@ -243,7 +243,7 @@ fn a_bind_outside_of_the_loop_is_named_and_changes_nothing() {
     let p = params.bind(&tape);
     let mut step = |params: &mut Params, x_leaf: TensorVar| {
         let loss = (p[a] * p[a]).sum() + (x_leaf * x_leaf).sum();
-        let result = opt.step(params, &loss.backward().unwrap());
+        let result = opt.step(params, loss.backward().unwrap());
         (result, opt.steps())
     };
     let leaf = p[x];

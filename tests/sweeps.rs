@@ -316,8 +316,10 @@ fn asked_for_scalars_are_found_through_tensors() {
     assert!((second.unwrap().value() - 3.0 * 3.0 * 2.0 * 2.0).abs() < 1e-12);
 }
 
+type Model = fn(&[TensorVar]) -> Vec<TensorVar>;
+
 /// Models in which numbers that a kernel has made are handed on, added to and shared on their way.
-fn streams() -> Vec<(&'static str, fn(&[TensorVar]) -> Vec<TensorVar>)> {
+fn streams() -> Vec<(&'static str, Model)> {
     // Each gives tensors on the way, and the loss at the end.
     vec![
         ("residuals", |v| {

@@ -241,7 +241,7 @@ fn parameters_and_optimisers() {
         ["step", "\"w\"", "inf at element 0"] sgd.step(&mut params, &infinite);
         ["step", "none of the gradients"] sgd.step(&mut params, &nothing);
         ["step", "none of the gradients"] sgd.step(&mut others, &outdated);
-        ["step 0", "learning rate"] Sgd::<f32>::new(1e300).step(&mut Params::new(), &Tape::<f32>::default().var(1.0).backward().unwrap());
+        ["step 0", "learning rate"] Sgd::<f32>::new(1e300).step(&mut Params::new(), Tape::<f32>::default().var(1.0).backward().unwrap());
     }
     assert_eq!(Schedule::warm_up(u64::MAX, 0.5).at(u64::MAX), 0.5);
     assert!(Schedule::cosine(0.1, 0.0, 0).at(0) == 0.0);

@@ -1,6 +1,7 @@
 //! `docs/errors.md`: every error, provoked, with the message that it has.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use wengert::autograd::check::{CheckError, gradcheck};
 use wengert::autograd::{self, functional};
@@ -74,6 +75,8 @@ fn of_programs() -> Vec<Row> {
     let guarded = Program::record_at(&[1.0], |x| if x[0] > 0.0 { x[0] } else { -x[0] }).unwrap();
     let user = Program::<f64>::record(1, |x| x[0].apply(Cube)).unwrap();
     let stored = serde_json::to_string(&product).unwrap();
+    let square = Arc::new(Square);
+    let called = Program::<f64>::record(1, |x| external(&square, x)[0]).unwrap();
     vec![
         row!(
             ProgramError::LeftTape,
@@ -130,6 +133,18 @@ fn of_programs() -> Vec<Row> {
             serde_json::to_string(&user).map(drop),
         ),
         text_row(
+            "External",
+            "The program to be stored calls a function of a user, which is code.",
+            "Store the programs before and behind the call, and make the call between them.",
+            serde_json::to_string(&called).map(drop),
+        ),
+        row!(
+            ProgramError::NoDerivative,
+            "The derivative of a program asks for one that a function of a user does not state: the second one, mostly.",
+            "State it by `External::recorded_vjp`.",
+            called.gradient().unwrap().gradient_of(0)
+        ),
+        text_row(
             "Malformed",
             "A stored program cannot be loaded: it is of another version or number type, or damaged.",
             "Store it again with this version.",
@@ -148,6 +163,27 @@ impl Unary for Cube {
     }
     fn partial<T: Elementary>(&self, x: T, _y: T) -> T {
         T::lit(3.0) * x * x
+    }
+}
+
+/// The square, as a function that is called.
+struct Square;
+
+impl External<f64> for Square {
+    fn name(&self) -> &'static str {
+        "square"
+    }
+    fn inputs(&self) -> usize {
+        1
+    }
+    fn outputs(&self) -> usize {
+        1
+    }
+    fn call(&self, x: &[f64], y: &mut [f64]) {
+        y[0] = x[0] * x[0];
+    }
+    fn vjp(&self, x: &[f64], _y: &[f64], u: &[f64], v: &mut [f64]) {
+        v[0] = 2.0 * x[0] * u[0];
     }
 }
 

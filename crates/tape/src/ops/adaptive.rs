@@ -44,7 +44,18 @@ impl<E: Real> TensorVar<E> {
         let shape = self.shape();
         let fits = shape.rank() == 2 + size.len();
         if fits && shape[2..].iter().chain(size).all(|&len| len > 0) {
-            return Ok(());
+            // What it is computed by: the windows one by one, and the weights of all places.
+            let mut windows = shape.clone();
+            for (k, (&m, &n)) in size.iter().zip(&shape[2..]).enumerate() {
+                windows.set(2 + k, m.saturating_mul(n.div_ceil(m) + 1));
+                if let Some(detail) = Shape::from([m, n]).flaw() {
+                    return Err(Error::shape(name, &[&shape], detail));
+                }
+            }
+            return match windows.flaw() {
+                Some(detail) => Err(Error::shape(name, &[&shape], detail)),
+                None => Ok(()),
+            };
         }
         let what = [
             "lines are [n, channels, length]",

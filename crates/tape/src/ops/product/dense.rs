@@ -75,7 +75,7 @@ impl<E: Real> VjpKernel<E> for Dense {
         let (x, weight, g) =
             (as_matrix(&call.inputs[0]), &call.inputs[1], as_matrix(call.cotangent()));
         let [for_x, for_weight, for_bias] = call.targets();
-        if let Some(target) = for_bias {
+        if let Some(target) = for_bias.filter(|target| !target.buffer.is_empty()) {
             if target.add {
                 let mut sums = Scratch::<E>::filled(target.buffer.len(), E::ZERO);
                 sum_rows(g.as_slice(), &mut sums);
