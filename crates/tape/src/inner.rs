@@ -65,6 +65,30 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) label: Option<Label>,
 }
 
+impl<E: Real> TensorNode<E> {
+    /// A node without a value of its own, which depends on no leaf and is not pending.
+    pub(crate) fn new(
+        kind: Kind,
+        shape: Shape,
+        at: u32,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let (value, label) = (None, None);
+        TensorNode {
+            kind,
+            shape,
+            at,
+            location,
+            value,
+            pending: 0,
+            low: 0,
+            active: false,
+            uses: 0,
+            label,
+        }
+    }
+}
+
 /// One use of an [`Op`].
 pub(crate) struct Call<E: Real> {
     pub(crate) inputs: SmallVec<[u32; 6]>,

@@ -71,17 +71,12 @@ impl<E: Real> TensorVar<E> {
         label: Option<Label>,
     ) -> Self {
         let lane = &mut *inner.tensors.borrow_mut();
+        let (at, shape) = (inner.scalars.len() as u32, value.shape().clone());
         let node = TensorNode {
-            kind,
-            shape: value.shape().clone(),
-            at: inner.scalars.len() as u32,
-            location: Location::caller(),
             value: Some(value),
-            pending: 0,
-            low: 0,
             active: matches!(kind, Kind::Leaf),
-            uses: 0,
             label,
+            ..TensorNode::new(kind, shape, at, Location::caller())
         };
         TensorVar::on_tape(inner.push_tensor(lane, node), inner.tag_now.get())
     }
@@ -109,19 +104,9 @@ impl<E: Real> TensorVar<E> {
         let (inner, tag) = registry::find::<E>(v.tag);
         assert!((v.index as usize) < inner.scalars.len(), "a handle kept over a reset");
         let lane = &mut *inner.tensors.borrow_mut();
-        let node = TensorNode {
-            kind: Kind::Lift { scalar: v.index },
-            shape: Shape::scalar(),
-            at: inner.scalars.len() as u32,
-            location,
-            value: None,
-            pending: 0,
-            low: 0,
-            active: true,
-            uses: 0,
-            label: None,
-        };
-        TensorVar::on_tape(inner.push_tensor(lane, node), tag)
+        let (kind, at) = (Kind::Lift { scalar: v.index }, inner.scalars.len() as u32);
+        let node = TensorNode::new(kind, Shape::scalar(), at, location);
+        TensorVar::on_tape(inner.push_tensor(lane, TensorNode { active: true, ..node }), tag)
     }
 
     /// The shape.

@@ -93,17 +93,11 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         });
         let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         for tensor in tensors {
+            let (at, shape) = (inner.scalars.len() as u32, tensor.shape().clone());
             let node = TensorNode {
-                kind: Kind::Output { call },
-                shape: tensor.shape().clone(),
-                at: inner.scalars.len() as u32,
-                location,
                 value: Some(tensor),
-                pending: 0,
-                low: 0,
                 active,
-                uses: 0,
-                label: None,
+                ..TensorNode::new(Kind::Output { call }, shape, at, location)
             };
             handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
         }

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::TensorVar;
 use crate::error::expect;
-use crate::inner::{Kind, TensorNode};
+use crate::inner::{Inner, Kind, TensorLane, TensorNode};
 use crate::primitive::Primitive;
 use crate::registry::{self, NO_TAPE};
 use crate::rule::{
@@ -12,6 +12,28 @@ use crate::rule::{
 };
 use crate::scalar::opcode::Opcode;
 use crate::{Elementary, Error, Real, Shape, cluster};
+
+/// Appends a node made of some others, which will be computed when its value is asked for.
+fn push_pending<E: Real>(
+    inner: &Inner<E>,
+    kind: Kind,
+    shape: Shape,
+    operands: impl Iterator<Item = u32> + Clone,
+    active: bool,
+    location: &'static Location<'static>,
+) -> u32 {
+    let index = {
+        let lane = &mut *inner.tensors.borrow_mut();
+        let (pending, low) = lane.pending(operands.clone());
+        operands.for_each(|t| lane.nodes[t as usize].uses += 1);
+        let node = TensorNode::new(kind, shape, inner.scalars.len() as u32, location);
+        inner.push_tensor(lane, TensorNode { pending, low, active, ..node })
+    };
+    if let Some(watch) = inner.watch() {
+        watch.look_at_pending(inner, index);
+    }
+    index
+}
 
 impl<E: Real> TensorVar<E> {
     /// Records an elementwise operation, whose shape is at least `least`.
@@ -27,11 +49,10 @@ impl<E: Real> TensorVar<E> {
         let location = Location::caller();
         Self::relieve(on_tape.tag, operands);
         let (inner, tag) = registry::find::<E>(on_tape.tag);
-        let mut tensors = inner.tensors.borrow_mut();
-        let lane = &mut *tensors;
         let mut shape = least;
         let mut numbers = [exponent; MAX_OPERANDS];
         let (mut constants, mut active) = (0, false);
+        let lane = inner.tensors.borrow();
         for (k, operand) in operands.iter().enumerate() {
             if operand.tag == NO_TAPE {
                 constants |= 1 << k;
@@ -39,56 +60,41 @@ impl<E: Real> TensorVar<E> {
                 continue;
             }
             inner.assert_owns(operand.tag);
-            let node = operand.node(lane);
-            shape = match shape.broadcast(&node.shape) {
-                Some(shape) => shape,
-                None => {
-                    let shapes = operands.iter().map(|o| match o.tag {
-                        NO_TAPE => Shape::scalar(),
-                        _ => o.node(lane).shape.clone(),
-                    });
-                    return Err(Error::Shape {
-                        operation: name,
-                        shapes: shapes.collect(),
-                        detail: "they do not broadcast".to_owned(),
-                        location,
-                    });
-                }
+            let node = operand.node(&lane);
+            let Some(wider) = shape.broadcast(&node.shape) else {
+                let detail = "they do not broadcast".to_owned();
+                return Err(Self::misfit(&lane, name, operands, detail, location));
             };
+            shape = wider;
             numbers[k] = operand.index;
             active |= node.active;
         }
         if let Some(detail) = shape.flaw() {
-            let shapes = operands.iter().map(|o| match o.tag {
-                NO_TAPE => Shape::scalar(),
-                _ => o.node(lane).shape.clone(),
-            });
-            let shapes = shapes.collect();
-            return Err(Error::Shape { operation: name, shapes, detail, location });
+            return Err(Self::misfit(&lane, name, operands, detail, location));
         }
+        drop(lane);
         active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
         let arity = operands.len() as u8;
+        let kind = Kind::Elementwise { opcode, operands: numbers, arity, constants };
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
-        let (pending, low) = lane.pending(recorded.clone());
-        recorded.for_each(|t| lane.nodes[t as usize].uses += 1);
-        let node = TensorNode {
-            kind: Kind::Elementwise { opcode, operands: numbers, arity, constants },
-            shape,
-            at: inner.scalars.len() as u32,
-            location,
-            value: None,
-            pending,
-            low,
-            active,
-            uses: 0,
-            label: None,
-        };
-        let index = inner.push_tensor(lane, node);
-        drop(tensors);
-        if let Some(watch) = inner.watch() {
-            watch.look_at_pending(inner, index);
-        }
+        let index = push_pending(inner, kind, shape, recorded, active, location);
         Ok(TensorVar::on_tape(index, tag))
+    }
+
+    /// What is wrong with the shapes of some operands.
+    #[cold]
+    fn misfit(
+        lane: &TensorLane<E>,
+        operation: &'static str,
+        operands: &[Self],
+        detail: String,
+        location: &'static Location<'static>,
+    ) -> Error {
+        let shapes = operands.iter().map(|o| match o.tag {
+            NO_TAPE => Shape::scalar(),
+            _ => o.node(lane).shape.clone(),
+        });
+        Error::Shape { operation, shapes: shapes.collect(), detail, location }
     }
 
     /// Computes operands, those with the most pending nodes first, until a node made of all of them has
@@ -116,28 +122,10 @@ impl<E: Real> TensorVar<E> {
         let location = Location::caller();
         Self::relieve(self.tag, &[self]);
         let (inner, tag) = registry::find::<E>(self.tag);
-        let mut tensors = inner.tensors.borrow_mut();
-        let lane = &mut *tensors;
-        let active = self.node(lane).active;
-        let (pending, low) = lane.pending(std::iter::once(self.index));
-        lane.nodes[self.index as usize].uses += 1;
-        let node = TensorNode {
-            kind: Kind::Total { operand: self.index },
-            shape: Shape::scalar(),
-            at: inner.scalars.len() as u32,
-            location,
-            value: None,
-            pending,
-            low,
-            active,
-            uses: 0,
-            label: None,
-        };
-        let index = inner.push_tensor(lane, node);
-        drop(tensors);
-        if let Some(watch) = inner.watch() {
-            watch.look_at_pending(inner, index);
-        }
+        let active = self.node(&inner.tensors.borrow()).active;
+        let kind = Kind::Total { operand: self.index };
+        let operands = std::iter::once(self.index);
+        let index = push_pending(inner, kind, Shape::scalar(), operands, active, location);
         TensorVar::on_tape(index, tag)
     }
 
