@@ -14,19 +14,19 @@ use crate::scalar::opcode::Opcode;
 use crate::{Elementary, Error, Real, Shape, cluster};
 
 /// Appends a node made of some others, which will be computed when its value is asked for.
+#[track_caller]
 fn push_pending<E: Real>(
     inner: &Inner<E>,
     kind: Kind,
     shape: Shape,
     operands: impl Iterator<Item = u32> + Clone,
     active: bool,
-    location: &'static Location<'static>,
 ) -> u32 {
     let index = {
         let lane = &mut *inner.tensors.borrow_mut();
         let (pending, low) = lane.pending(operands.clone());
         operands.for_each(|t| lane.nodes[t as usize].uses += 1);
-        let node = TensorNode::new(kind, shape, inner.scalars.len() as u32, location);
+        let node = TensorNode::new(kind, shape, inner.scalars.len() as u32, Location::caller());
         inner.push_tensor(lane, TensorNode { pending, low, active, ..node })
     };
     if let Some(watch) = inner.watch() {
@@ -77,7 +77,7 @@ impl<E: Real> TensorVar<E> {
         let arity = operands.len() as u8;
         let kind = Kind::Elementwise { opcode, operands: numbers, arity, constants };
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
-        let index = push_pending(inner, kind, shape, recorded, active, location);
+        let index = push_pending(inner, kind, shape, recorded, active);
         Ok(TensorVar::on_tape(index, tag))
     }
 
@@ -119,13 +119,12 @@ impl<E: Real> TensorVar<E> {
     /// The sum of all elements, of rank 0, which is computed when it is asked for.
     #[track_caller]
     pub(crate) fn total(self) -> Self {
-        let location = Location::caller();
         Self::relieve(self.tag, &[self]);
         let (inner, tag) = registry::find::<E>(self.tag);
         let active = self.node(&inner.tensors.borrow()).active;
         let kind = Kind::Total { operand: self.index };
         let operands = std::iter::once(self.index);
-        let index = push_pending(inner, kind, Shape::scalar(), operands, active, location);
+        let index = push_pending(inner, kind, Shape::scalar(), operands, active);
         TensorVar::on_tape(index, tag)
     }
 
