@@ -230,17 +230,13 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             cotangents.into_iter(),
             |id| is_needed(recording, needs, id),
             |t| {
-                let slot = &mut slots[t as usize];
-                let lent = match slot {
-                    // A contribution is looked at before it is added; and a buffer that another tensor has
-                    // part in would have to be copied.
-                    Some(Cotangent::Owned(sum)) => !watched && sum.get_mut_slice().is_some(),
-                    _ => false,
-                };
-                match slot.take_if(|_| lent) {
-                    Some(Cotangent::Owned(sum)) => Some(sum),
-                    _ => None,
-                }
+                // A contribution is looked at before it is added; and a buffer that another tensor has part in
+                // would have to be copied.
+                let lent = slots[t as usize].take_if(|g| match g {
+                    Cotangent::Owned(sum) => !watched && sum.get_mut_slice().is_some(),
+                    Cotangent::Recorded(_) => false,
+                });
+                lent.map(|g| g.into_tensor(recording.tensor(t)))
             },
             |t, cotangent| handed.push((t, cotangent)),
         );
