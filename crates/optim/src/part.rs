@@ -81,23 +81,23 @@ impl<'a, E: Real> Part<'a, E> {
         let Slot { stages, update, memory, buffers, .. } = slot;
         let states = &stages[self.first..self.end()];
         let pass = Pass::new(self.stages, states, *buffers);
+        let kept = (self.first > 0).then_some(&**update);
         let gradient = match given {
             Given::Lent(gradient) => gradient,
             // Where the recording holds the old value, the new one takes the place of the gradient: no
             // other memory is touched.
             Given::Owned(gradient) => {
-                let write = |old: &[E], x: &mut [E]| match self.first {
-                    0 => pass.replace(old, x, memory),
-                    _ => pass.subtract(update, Some(old), x, memory),
-                };
-                if entry.exchange(gradient, write) {
+                if entry.exchange(gradient, |old, x| pass.replace(kept, old, x, memory)) {
                     return;
                 }
                 gradient.as_slice()
             }
         };
-        let source = if self.first == 0 { gradient } else { update };
-        entry.rewrite(|old, x| pass.subtract(source, old, x, memory));
+        let source = kept.unwrap_or(gradient);
+        entry.rewrite(|old, x| match old {
+            Some(old) => pass.replace(Some(source), old, x, memory),
+            None => pass.subtract(source, x, memory),
+        });
     }
 
     /// Tells the stages where the step is; the norm is for the first.

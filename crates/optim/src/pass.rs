@@ -50,31 +50,18 @@ impl<'a, E: Real> Pass<'a, E> {
         self
     }
 
-    /// Passes `source` through the stages and subtracts it: `target = old - update`. Without `old` the
-    /// parameter is changed in place.
-    pub(crate) fn subtract(
-        self,
-        source: &[E],
-        old: Option<&[E]>,
-        target: &mut [E],
-        memory: &mut [E],
-    ) {
+    /// Passes `source` through the stages and subtracts it from `target`, in place.
+    pub(crate) fn subtract(self, source: &[E], target: &mut [E], memory: &mut [E]) {
         let pass = self.scale_after().scale_before();
         let remembered = pass.remembered;
         let each = |k: usize, target: &mut [E], memory: &mut [E]| {
             let block = k * BLOCK..k * BLOCK + target.len();
-            pass.subtract_block(&source[block.clone()], old.map(|old| &old[block]), target, memory);
+            pass.subtract_block(&source[block], target, memory);
         };
         threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
     }
 
-    fn subtract_block(
-        &self,
-        source: &[E],
-        old: Option<&[E]>,
-        target: &mut [E],
-        mut memory: &mut [E],
-    ) {
+    fn subtract_block(&self, source: &[E], target: &mut [E], mut memory: &mut [E]) {
         // For a small parameter it takes longer to clear a whole chunk than to do the work.
         const SMALL: usize = 256;
         let (mut small, mut whole);
@@ -86,40 +73,53 @@ impl<'a, E: Real> Pass<'a, E> {
             &mut whole
         };
         let nothing_to_do = !self.states.iter().any(|state| state.applies);
-        for (k, target) in target.chunks_mut(CHUNK).enumerate() {
-            let chunk = k * CHUNK..k * CHUNK + target.len();
-            let source = &source[chunk.clone()];
-            let old = old.map(|old| &old[chunk]);
+        for (source, target) in source.chunks(CHUNK).zip(target.chunks_mut(CHUNK)) {
             let own;
             (own, memory) = memory.split_at_mut(self.remembered * target.len());
             if nothing_to_do {
-                subtract(target, old, self.before, self.after, source);
+                subtract(target, self.before, self.after, source);
                 continue;
             }
             let update = &mut scratch[..target.len()];
             scaled(update, self.before, source);
-            self.run(old.unwrap_or(target), update, own);
-            subtract(target, old, E::ONE, self.after, update);
+            self.run(target, update, own);
+            subtract(target, E::ONE, self.after, update);
         }
     }
 
-    /// Passes what `target` holds through the stages, and puts `old - update` there.
-    pub(crate) fn replace(self, old: &[E], target: &mut [E], memory: &mut [E]) {
+    /// Passes `source`, or what `target` holds, through the stages: `target = old - update`.
+    pub(crate) fn replace(
+        self,
+        source: Option<&[E]>,
+        old: &[E],
+        target: &mut [E],
+        memory: &mut [E],
+    ) {
         let pass = self.scale_after().scale_before();
         let remembered = pass.remembered;
         let each = |k: usize, target: &mut [E], memory: &mut [E]| {
             let block = k * BLOCK..k * BLOCK + target.len();
-            pass.replace_block(&old[block], target, memory);
+            let source = source.map(|source| &source[block.clone()]);
+            pass.replace_block(source, &old[block], target, memory);
         };
         threads::for_each_pair_of_blocks(target, BLOCK, memory, BLOCK * remembered, each);
     }
 
-    fn replace_block(&self, old: &[E], target: &mut [E], mut memory: &mut [E]) {
+    fn replace_block(
+        &self,
+        source: Option<&[E]>,
+        old: &[E],
+        target: &mut [E],
+        mut memory: &mut [E],
+    ) {
+        let mut source = source.map(|source| source.chunks(CHUNK));
         for (old, x) in old.chunks(CHUNK).zip(target.chunks_mut(CHUNK)) {
             let own;
             (own, memory) = memory.split_at_mut(self.remembered * x.len());
-            if self.before != E::ONE {
-                scale(x, self.before);
+            match source.as_mut().and_then(Iterator::next) {
+                Some(source) => scaled(x, self.before, source),
+                None if self.before != E::ONE => scale(x, self.before),
+                None => {}
             }
             match self.states.iter().rposition(|state| state.applies) {
                 Some(last) => {
@@ -195,20 +195,13 @@ fn scaled<E: Real>(out: &mut [E], factor: E, x: &[E]) {
     );
 }
 
-/// `out = x - after (before u)`, where `x` is `out` if there is none.
-fn subtract<E: Real>(out: &mut [E], x: Option<&[E]>, before: E, after: E, u: &[E]) {
+/// `x -= after (before u)`.
+fn subtract<E: Real>(x: &mut [E], before: E, after: E, u: &[E]) {
     vectorised(
         #[inline(always)]
-        move || match x {
-            Some(x) => {
-                for ((out, &x), &u) in out.iter_mut().zip(x).zip(u) {
-                    *out = x - after * (before * u);
-                }
-            }
-            None => {
-                for (x, &u) in out.iter_mut().zip(u) {
-                    *x -= after * (before * u);
-                }
+        move || {
+            for (x, &u) in x.iter_mut().zip(u) {
+                *x -= after * (before * u);
             }
         },
     );
