@@ -32,13 +32,23 @@ impl<E> Matrix<'_, E> {
 /// The sum of a slice, pairwise over blocks and, within a block, over fixed lanes: an error that
 /// grows with the logarithm of the length, and the same bits every time.
 pub(crate) fn sum<E: Real>(x: &[E]) -> E {
-    const BLOCK: usize = 1024;
-    if x.len() > BLOCK {
-        let half = (x.len() / 2).next_multiple_of(BLOCK);
+    if x.len() > SUM_BLOCK {
+        let half = (x.len() / 2).next_multiple_of(SUM_BLOCK);
         return sum(&x[..half]) + sum(&x[half..]);
     }
     at_best_level(SumBlock(x))
 }
+
+/// The sum of each `length` neighbours, as [`sum`] gives it.
+pub(crate) fn sum_each<E: Real>(x: &[E], length: usize, out: &mut [E]) {
+    if length > SUM_BLOCK {
+        out.iter_mut().zip(x.chunks_exact(length)).for_each(|(out, x)| *out = sum(x));
+    } else {
+        at_best_level(SumEach { x, length, out });
+    }
+}
+
+const SUM_BLOCK: usize = 1024;
 
 struct SumBlock<'a, E>(&'a [E]);
 
@@ -48,16 +58,37 @@ impl<E: Real> Task for SumBlock<'_, E> {
     fn run<A: Arithmetic>(self) -> E {
         const LANES: usize = 32;
         let mut lanes = [E::ZERO; LANES];
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
+        let mut add = |chunk: &[E; LANES]| {
             for (lane, &x) in lanes.iter_mut().zip(chunk) {
                 *lane += x;
             }
-        }
-        for (lane, &x) in lanes.iter_mut().zip(rest) {
-            *lane += x;
+        };
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        chunks.iter().for_each(&mut add);
+        if !rest.is_empty() {
+            // Zeros change no sum that begins with one. A loop over the rest would keep the lanes in memory.
+            let mut last = [E::ZERO; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            add(&last);
         }
         fold_lanes(lanes, |a, b| a + b)
+    }
+}
+
+/// Short sums, many of them: the way to the best level is gone once.
+struct SumEach<'a, E> {
+    x: &'a [E],
+    length: usize,
+    out: &'a mut [E],
+}
+
+impl<E: Real> Task for SumEach<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        for (out, x) in self.out.iter_mut().zip(self.x.chunks_exact(self.length)) {
+            *out = SumBlock(x).run::<A>();
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod hyperbolic;
 mod inverse;
 mod logarithm;
 mod power;
+mod prefetch;
 mod rounding;
 mod single;
 mod trigonometric;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use dispatch::Level;
 pub(crate) use dispatch::{at_best_level, run_at};
+pub(crate) use prefetch::prefetch;
 
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;

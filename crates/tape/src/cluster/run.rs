@@ -9,11 +9,15 @@ use super::repetition::Repetition;
 use crate::kernels::sum;
 use crate::recycle::{self, Scratch};
 use crate::rule::MAX_OPERANDS;
-use crate::vector::{self, Arithmetic, Task};
+use crate::vector::{self, Arithmetic, Task, prefetch};
 use crate::{Real, Shape, Tensor, threads};
 
 /// What the rows of a program may take of the first-level cache, in bytes.
 const CACHE: usize = 28 * 1024;
+/// Data of more bytes than this come from memory, not from a cache. They are fetched ahead, in longer chunks, whose
+/// rows are in the second-level cache now and then.
+const FAR: usize = 16 << 20;
+const CACHE_IF_FAR: usize = 80 * 1024;
 /// The least and the greatest length of a chunk.
 const CHUNK: (usize, usize) = (128, 1024);
 /// Chunks a block: the unit of work for a thread, and of the sums.
@@ -31,6 +35,8 @@ struct Run<'a, E: Real> {
     chunk: usize,
     /// The distance of the rows in the scratch memory.
     row: usize,
+    /// Whether the next chunk is fetched while one is computed.
+    far: bool,
 }
 
 /// A stretch of the work, with the memory that it writes to.
@@ -87,8 +93,10 @@ pub(crate) fn run_on<'a, E: Real>(
     outputs: SmallVec<[&mut [E]; 8]>,
 ) -> SmallVec<[E; 8]> {
     let len = data.shape.elements();
-    let chunk = chunk_length::<E>(plan, data.whole.len(), &data.repeated, len);
-    let run = Run { plan, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT) };
+    let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
+    let cache = if far { CACHE_IF_FAR } else { CACHE };
+    let chunk = chunk_length::<E>(plan, cache, data.whole.len(), &data.repeated, len);
+    let run = Run { plan, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT), far };
     let blocks = len.div_ceil(chunk * BLOCK);
     let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
@@ -112,15 +120,16 @@ pub(crate) fn run_on<'a, E: Real>(
     (0..plan.totals).map(total).collect()
 }
 
-/// The length of a chunk: all rows in the cache, and whole periods of what is repeated.
+/// The length of a chunk: all rows in so many bytes of the cache, and whole periods of what is repeated.
 fn chunk_length<E: Real>(
     plan: &Plan,
+    cache: usize,
     whole: usize,
     repeated: &[Repetition<'_, E>],
     len: usize,
 ) -> usize {
     let rows = plan.slots + plan.each + whole;
-    let fits = CACHE / size_of::<E>() / rows.max(1);
+    let fits = cache / size_of::<E>() / rows.max(1);
     let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
     let periods =
         repeated.iter().filter_map(|r| r.period()).filter(|period| (1..=longest).contains(period));
@@ -195,7 +204,10 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
                     memory: part.memory,
                 };
                 chunk.read_repeated();
-                for step in &run.plan.steps {
+                for (done, step) in run.plan.steps.iter().enumerate() {
+                    if run.far {
+                        chunk.fetch(done);
+                    }
                     chunk.step::<A>(step, totals);
                 }
                 start += n;
@@ -243,6 +255,22 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
                 let row = (self.run.plan.constants + k) * self.run.row;
                 input.read(self.run.data.shape, self.start, &mut self.memory[row..][..self.n]);
             }
+        }
+    }
+
+    /// Asks for a part of the next chunk: in each of the steps that are `done` and to be done an equal one, because the
+    /// processor waits for few lines at a time.
+    #[inline(never)]
+    fn fetch(&self, done: usize) {
+        let steps = self.run.plan.steps.len();
+        let part = self.n + self.n * done / steps..self.n + self.n * (done + 1) / steps;
+        for input in &self.run.data.whole {
+            let rest = &input[self.start..];
+            prefetch(&rest[part.start.min(rest.len())..part.end.min(rest.len())]);
+        }
+        for output in &*self.outputs {
+            let rest = &output[self.from_output..];
+            prefetch(&rest[part.start.min(rest.len())..part.end.min(rest.len())]);
         }
     }
 

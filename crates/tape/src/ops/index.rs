@@ -9,6 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// A list of indices or labels, shared: making one from a slice copies it, a clone is cheap.
@@ -123,20 +124,30 @@ impl<E: Real> VjpKernel<E> for IndexSelect {
 /// (before, along, after) around the axis.
 ///
 /// Always in the order of the indices, on one thread: an index may stand several times.
-fn add_slices<E: Real>(
-    x: &[E],
-    indices: &Indices,
-    (before, len, after): (usize, usize, usize),
-    sum: &mut [E],
-) {
-    if after == 0 {
-        return;
+fn add_slices<E: Real>(x: &[E], indices: &Indices, lengths: (usize, usize, usize), sum: &mut [E]) {
+    if lengths.2 > 0 {
+        at_best_level(AddSlices { x, indices: indices.as_slice(), lengths, sum });
     }
-    let mut slices = x.chunks_exact(after);
-    for block in 0..before {
-        for (&i, x) in indices.0.iter().zip(&mut slices) {
-            let target = &mut sum[(block * len + i) * after..][..after];
-            target.iter_mut().zip(x).for_each(|(target, &x)| *target += x);
+}
+
+struct AddSlices<'a, E> {
+    x: &'a [E],
+    indices: &'a [usize],
+    lengths: (usize, usize, usize),
+    sum: &'a mut [E],
+}
+
+impl<E: Real> Task for AddSlices<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let AddSlices { x, indices, lengths: (before, len, after), sum } = self;
+        let mut slices = x.chunks_exact(after);
+        for block in 0..before {
+            for (&i, x) in indices.iter().zip(&mut slices) {
+                let target = &mut sum[(block * len + i) * after..][..after];
+                target.iter_mut().zip(x).for_each(|(target, &x)| *target += x);
+            }
         }
     }
 }

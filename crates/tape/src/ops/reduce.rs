@@ -11,7 +11,7 @@ mod scan;
 
 use smallvec::smallvec;
 
-use crate::kernels::{fold_lanes, sum, sum_rows};
+use crate::kernels::{fold_lanes, sum_each, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
@@ -79,12 +79,11 @@ fn sum_block<E: Real>(x: &[E], reduced: usize, inside: usize, out: &mut [E]) {
     if reduced == 0 || inside == 0 {
         return out.fill(E::ZERO);
     }
-    let blocks = x.chunks_exact(reduced * inside);
     if inside == 1 {
-        out.iter_mut().zip(blocks).for_each(|(out, x)| *out = sum(x));
-    } else {
-        out.chunks_exact_mut(inside).zip(blocks).for_each(|(out, x)| sum_rows(x, out));
+        return sum_each(x, reduced, out);
     }
+    let blocks = x.chunks_exact(reduced * inside);
+    out.chunks_exact_mut(inside).zip(blocks).for_each(|(out, x)| sum_rows(x, out));
 }
 
 /// Neighbours in the input that the reduction treats alike.
