@@ -58,18 +58,19 @@ impl<E: Real> Task for SumBlock<'_, E> {
     fn run<A: Arithmetic>(self) -> E {
         const LANES: usize = 32;
         let mut lanes = [E::ZERO; LANES];
-        let mut add = |chunk: &[E; LANES]| {
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
             for (lane, &x) in lanes.iter_mut().zip(chunk) {
                 *lane += x;
             }
-        };
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        chunks.iter().for_each(&mut add);
+        }
         if !rest.is_empty() {
             // Zeros change no sum that begins with one. A loop over the rest would keep the lanes in memory.
             let mut last = [E::ZERO; LANES];
             last[..rest.len()].copy_from_slice(rest);
-            add(&last);
+            for (lane, &x) in lanes.iter_mut().zip(&last) {
+                *lane += x;
+            }
         }
         fold_lanes(lanes, |a, b| a + b)
     }
