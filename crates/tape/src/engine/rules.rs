@@ -206,6 +206,16 @@ impl<E: Real> Recording<E> {
                 self.tensor(operands[k])
             };
         }
+        if opcode.as_primitive() == Some(Primitive::Mul)
+            && constants == 0
+            && operands[0] == operands[1]
+        {
+            // A square has one partial derivative instead of two equal ones that would be added up.
+            if let Some(factor) = factor(operands[0]) {
+                sink(operands[0], factor * (args[0] + args[0]));
+            }
+            return true;
+        }
         for k in (0..arity as usize).filter(|&k| !is_constant(k)) {
             let Some(factor) = factor(operands[k]) else { continue };
             // A partial is diagonal, so its transpose, which the rule states, is the partial itself.
