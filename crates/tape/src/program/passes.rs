@@ -111,11 +111,15 @@ pub(super) fn rewritten<E: Real>(
 ) -> Body<E> {
     let mut list = List::new(body.emptied());
     let mut places: Vec<Operand> = Vec::with_capacity(body.instructions.len());
-    let rename = |list: &mut List<E>, places: &[Operand], operand: Operand| match operand.source() {
-        Source::Value(v) => places[v as usize],
-        Source::Input(_) => operand,
-        Source::Constant(k) => list.constant(body.constants[k as usize]),
-    };
+    // For each constant, its number in the new list, where only those stand that something reads.
+    let mut constants: Vec<Option<Operand>> = vec![None; body.constants.len()];
+    let mut rename =
+        |list: &mut List<E>, places: &[Operand], operand: Operand| match operand.source() {
+            Source::Value(v) => places[v as usize],
+            Source::Input(_) => operand,
+            Source::Constant(k) => *constants[k as usize]
+                .get_or_insert_with(|| list.constant(body.constants[k as usize])),
+        };
     // For each call, the number of its first result in the new list.
     let mut calls: Vec<Option<u32>> = vec![None; body.calls.len()];
     for instruction in &body.instructions {

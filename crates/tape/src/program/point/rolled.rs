@@ -52,10 +52,11 @@ pub(super) struct Rolled {
 impl Rolled {
     /// The program in parts, if most of it is loops.
     pub(super) fn new<E: Real>(body: &Body<E>) -> Option<Rolled> {
-        if !body.calls.is_empty() {
+        let depths = depths(body);
+        if !body.calls.is_empty() || !may_have_loops(body, &depths) {
             return None;
         }
-        let (order, places) = sorted(body);
+        let (order, places) = sorted(body, &depths);
         let inputs = body.inputs as u32;
         let place = |operand: Operand| match operand.source() {
             Source::Input(k) => k,
@@ -111,13 +112,36 @@ fn parts_of(code: Code) -> (Primitive, i32) {
     }
 }
 
+/// How many instructions stand between each one and the arguments, at most.
+fn depths<E: Real>(body: &Body<E>) -> Vec<u32> {
+    let mut depths = Vec::with_capacity(body.instructions.len());
+    for instruction in &body.instructions {
+        let below = body.operands(instruction).iter().filter_map(|o| o.as_value());
+        depths.push(below.map(|v| depths[v] + 1).max().unwrap_or(0));
+    }
+    depths
+}
+
+/// Whether half of the program can be loops: a cheap look that spares long chains the dear one. A loop is within one
+/// depth; the terms of a sum are added at one depth each.
+fn may_have_loops<E: Real>(body: &Body<E>, depths: &[u32]) -> bool {
+    let deepest = depths.iter().max().map_or(0, |&depth| depth as usize);
+    let mut widths = vec![0; deepest + 1];
+    depths.iter().for_each(|&depth| widths[depth as usize] += 1);
+    let fits = body.instructions.iter().zip(depths).filter(|&(instruction, &depth)| {
+        widths[depth as usize] >= SHORTEST
+            || matches!(instruction.code, Code::Primitive(Primitive::Add, _))
+    });
+    2 * fits.count() >= depths.len()
+}
+
 /// The instructions by depth, kind and operands; and the place of the value of each.
 ///
 /// The kind of an instruction is what it does to what kinds of operands: so `x * x` and `x * 100` of many
 /// numbers are two stretches, and do not take turns.
-fn sorted<E: Real>(body: &Body<E>) -> (Vec<u32>, Vec<u32>) {
+fn sorted<E: Real>(body: &Body<E>, depths: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let n = body.instructions.len();
-    let (mut depths, mut kinds) = (vec![0u32; n], vec![0u32; n]);
+    let mut kinds = vec![0u32; n];
     let mut known: FxHashMap<(u8, i32, [u32; MAX_OPERANDS]), u32> = FxHashMap::default();
     // Kind 0 is an input. Each constant is a kind of its own, below those of values.
     let constants = body.constants.len() as u32;
@@ -130,8 +154,6 @@ fn sorted<E: Real>(body: &Body<E>) -> (Vec<u32>, Vec<u32>) {
         });
         let next = 1 + constants + known.len() as u32;
         kinds[i] = *known.entry((primitive as u8, exponent, operands)).or_insert(next);
-        let below = body.operands(instruction).iter().filter_map(|o| o.as_value());
-        depths[i] = below.map(|v| depths[v] + 1).max().unwrap_or(0);
     }
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.sort_by_key(|&i| depths[i as usize]);
