@@ -8,13 +8,39 @@ use smallvec::SmallVec;
 /// The lengths of the axes of a tensor, outermost first; empty for rank 0.
 ///
 /// Made from arrays, slices and vectors of `usize`; it dereferences to a slice.
-#[derive(Default, PartialEq, Eq, Hash)]
-pub struct Shape(SmallVec<[usize; 4]>);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Shape(Lengths);
 
-impl Clone for Shape {
-    fn clone(&self) -> Self {
-        // The derived one would go through an iterator.
-        Shape(SmallVec::from_slice(&self.0))
+/// Every operation copies and compares shapes: up to four axes are in place, so that this is a few moves.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Lengths {
+    /// The first `rank` are the lengths, the others 0.
+    Few { rank: u32, lengths: [usize; FEW] },
+    /// More than [`FEW`].
+    Many(Vec<usize>),
+}
+
+const FEW: usize = 4;
+
+impl Lengths {
+    #[inline]
+    fn new(lengths: &[usize]) -> Self {
+        // One by one: a copy of so few would take longer to call than to do.
+        let few = |lengths: [usize; FEW], rank| Lengths::Few { rank, lengths };
+        match *lengths {
+            [] => few([0; FEW], 0),
+            [a] => few([a, 0, 0, 0], 1),
+            [a, b] => few([a, b, 0, 0], 2),
+            [a, b, c] => few([a, b, c, 0], 3),
+            [a, b, c, d] => few([a, b, c, d], 4),
+            _ => Lengths::Many(lengths.to_vec()),
+        }
+    }
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape(Lengths::new(&[]))
     }
 }
 
@@ -28,10 +54,24 @@ const TOO_LARGE: &str = "does not fit into memory";
 
 impl Shape {
     #[track_caller]
-    fn new(lens: SmallVec<[usize; 4]>) -> Shape {
+    fn new(lens: &[usize]) -> Shape {
         let rank = lens.len();
         assert!(rank <= MAX_RANK, "a tensor has at most {MAX_RANK} axes, not {rank}");
-        Shape(lens)
+        Shape(Lengths::new(lens))
+    }
+
+    fn lengths_mut(&mut self) -> &mut [usize] {
+        match &mut self.0 {
+            Lengths::Few { rank, lengths } => &mut lengths[..*rank as usize],
+            Lengths::Many(lengths) => lengths,
+        }
+    }
+
+    /// Changes the list of lengths.
+    fn edit(&mut self, change: impl FnOnce(&mut SmallVec<[usize; 8]>)) {
+        let mut lengths = SmallVec::from_slice(self);
+        change(&mut lengths);
+        self.0 = Lengths::new(&lengths);
     }
 
     /// The shape of a single number: no axes, one element.
@@ -41,7 +81,7 @@ impl Shape {
 
     /// The number of axes.
     pub fn rank(&self) -> usize {
-        self.0.len()
+        self.len()
     }
 
     /// The number of elements: the product of the lengths.
@@ -58,19 +98,29 @@ impl Shape {
 
     /// The number of elements; `None` if so many numbers do not fit into the memory that any machine can address.
     pub fn checked_elements(&self) -> Option<usize> {
-        if self.0.contains(&0) {
+        if self.is_usual() {
+            return Some(self.iter().product());
+        }
+        if self.contains(&0) {
             return Some(0);
         }
-        let elements = self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let elements = self.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         elements.filter(|&n| n <= MAX_ELEMENTS)
+    }
+
+    /// A few axes of usual lengths have at most 2^60 elements. It is quicker to ask this than to count with care.
+    #[inline]
+    fn is_usual(&self) -> bool {
+        match &self.0 {
+            Lengths::Few { lengths, .. } => lengths.iter().fold(0, |all, len| all | len) < 1 << 15,
+            Lengths::Many(_) => false,
+        }
     }
 
     /// Why no tensor has this shape, which was computed from others; `None` if it can have it.
     #[inline]
     pub(crate) fn flaw(&self) -> Option<String> {
-        // Every operation asks; a few axes of usual lengths have at most 2^60 elements.
-        let usual = self.rank() <= 4 && self.0.iter().all(|&len| len < 1 << 15);
-        if usual { None } else { self.find_flaw() }
+        if self.is_usual() { None } else { self.find_flaw() }
     }
 
     #[cold]
@@ -87,7 +137,7 @@ impl Shape {
         let mut strides: SmallVec<[usize; 4]> = SmallVec::from_elem(1, self.rank());
         for k in (1..self.rank()).rev() {
             // Only a shape without elements can have strides that are too large.
-            strides[k - 1] = strides[k].saturating_mul(self.0[k]);
+            strides[k - 1] = strides[k].saturating_mul(self[k]);
         }
         strides
     }
@@ -101,7 +151,7 @@ impl Shape {
         let (long, short) = if self.rank() >= other.rank() { (self, other) } else { (other, self) };
         let mut out = long.clone();
         let skip = long.rank() - short.rank();
-        for (d, &s) in out.0[skip..].iter_mut().zip(short.iter()) {
+        for (d, &s) in out.lengths_mut()[skip..].iter_mut().zip(short.iter()) {
             match (*d, s) {
                 (d, s) if d == s => {}
                 (1, s) => *d = s,
@@ -115,13 +165,11 @@ impl Shape {
     /// The strides with which a tensor of this shape is read as if it had the shape `target`: 0
     /// along every axis that is repeated. `self` must broadcast to `target`.
     pub(crate) fn strides_within(&self, target: &Shape) -> SmallVec<[usize; 4]> {
-        let own = self.strides();
-        let skip = target.rank() - self.rank();
         let mut strides: SmallVec<[usize; 4]> = SmallVec::from_elem(0, target.rank());
-        for k in 0..self.rank() {
-            if self.0[k] != 1 {
-                strides[skip + k] = own[k];
-            }
+        let mut own = 1usize;
+        for (stride, &len) in strides.iter_mut().rev().zip(self.iter().rev()) {
+            *stride = if len == 1 { 0 } else { own };
+            own = own.saturating_mul(len);
         }
         strides
     }
@@ -133,49 +181,55 @@ impl Shape {
     }
 
     pub(crate) fn push(&mut self, len: usize) {
-        self.0.push(len);
+        self.edit(|lengths| lengths.push(len));
     }
 
     #[track_caller]
     pub(crate) fn insert(&mut self, axis: usize, len: usize) {
         assert!(self.rank() < MAX_RANK, "a tensor has at most {MAX_RANK} axes");
-        self.0.insert(axis, len);
+        self.edit(|lengths| lengths.insert(axis, len));
     }
 
     pub(crate) fn remove(&mut self, axis: usize) {
-        self.0.remove(axis);
+        self.edit(|lengths| {
+            lengths.remove(axis);
+        });
     }
 
     pub(crate) fn set(&mut self, axis: usize, len: usize) {
-        self.0[axis] = len;
+        self.lengths_mut()[axis] = len;
     }
 }
 
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
-        &self.0
+        match &self.0 {
+            Lengths::Few { rank, lengths } => &lengths[..*rank as usize],
+            Lengths::Many(lengths) => lengths,
+        }
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
     #[track_caller]
     fn from(lens: [usize; N]) -> Self {
-        Shape::new(SmallVec::from_slice(&lens))
+        Shape::new(&lens)
     }
 }
 
 impl From<&[usize]> for Shape {
     #[track_caller]
     fn from(lens: &[usize]) -> Self {
-        Shape::new(SmallVec::from_slice(lens))
+        Shape::new(lens)
     }
 }
 
 impl From<Vec<usize>> for Shape {
     #[track_caller]
     fn from(lens: Vec<usize>) -> Self {
-        Shape::new(SmallVec::from_vec(lens))
+        Shape::new(&lens)
     }
 }
 
@@ -187,7 +241,7 @@ impl From<&Shape> for Shape {
 
 impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(lens: I) -> Self {
-        Shape::new(lens.into_iter().collect())
+        Shape::new(&lens.into_iter().collect::<SmallVec<[usize; 8]>>())
     }
 }
 
@@ -199,13 +253,13 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

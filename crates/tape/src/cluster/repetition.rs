@@ -8,7 +8,7 @@ use crate::{Real, Shape, Tensor};
 /// An input that is repeated along some axes of a larger shape.
 pub(crate) struct Repetition<'a, E: Real> {
     data: &'a [E],
-    strides: SmallVec<[usize; 8]>,
+    strides: SmallVec<[usize; 4]>,
     period: Option<usize>,
 }
 
@@ -23,11 +23,7 @@ impl<'a, E: Real> Repetition<'a, E> {
             along
         });
         let repeats = rest.all(|(&stride, &length)| stride == 0 || length == 1);
-        Repetition {
-            data: input.as_slice(),
-            strides: SmallVec::from_slice(&strides),
-            period: repeats.then_some(period),
-        }
+        Repetition { data: input.as_slice(), period: repeats.then_some(period), strides }
     }
 
     /// After how many elements all comes again, if only axes at the beginning are repeated.
