@@ -416,3 +416,54 @@ fn the_cotangent_of_the_result_is_there_after_a_kernel_has_read_what_was_made_of
     assert_eq!(g.wrt(y), Tensor::from([[1.0]]));
     assert_eq!(g.wrt(x), Tensor::from([[4.0, 0.5]]));
 }
+
+/// The cotangent that a pass begins with is handed on as it is to one operand, and a kernel reads what was made
+/// of it for the other one.
+#[test]
+fn a_cotangent_that_is_handed_on_outlives_what_is_made_of_it() {
+    let tape = Tape::new();
+    let a = tape.tensor([[1.0, 2.0], [3.0, 4.0]]);
+    let b = tape.tensor([[0.5, -1.0], [2.0, 1.5]]);
+    let c = tape.tensor([[2.0, 0.0], [1.0, -3.0]]);
+    let g = Tensor::from([[1.0, -2.0], [0.5, 3.0]]);
+    for y in [a - b.matmul(c), (a - b.matmul(c)) - c.matmul(b), -b.matmul(c) - (b.matmul(a) - a)] {
+        let kernels = y.vjp(&g).unwrap();
+        let recorded = y.vjp_recorded(tape.constant(&g), &[a, b, c]).unwrap();
+        for (x, recorded) in [a, b, c].into_iter().zip(recorded) {
+            assert_eq!(kernels.wrt(x), recorded.unwrap().value());
+        }
+    }
+
+    let (x, y) = (tape.tensor([[2.0]]), tape.tensor([[3.0]]));
+    let g = (x - y.matmul(y)).backward().unwrap();
+    assert_eq!((g.wrt(x).item(), g.wrt(y).item()), (1.0, -6.0));
+}
+
+/// As above, where a rule makes the numbers itself.
+#[test]
+fn numbers_that_a_rule_hands_over_outlive_what_is_made_of_them() {
+    struct Difference;
+    impl<E: Real> Op<E> for Difference {
+        fn name(&self) -> &'static str {
+            "difference"
+        }
+        fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+            Ok(smallvec![inputs[0].clone()])
+        }
+        fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+            outputs.set(0, &inputs[0] - &inputs[1]);
+            Ok(())
+        }
+        fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+            let ones = call.constant(Tensor::ones(call.inputs[0].shape()));
+            smallvec![Some(ones), Some(-ones)]
+        }
+    }
+    let tape = Tape::new();
+    let a = tape.tensor([[1.0, 2.0], [3.0, 4.0]]);
+    let b = tape.tensor([[0.5, -1.0], [2.0, 1.5]]);
+    let y = apply_op(Difference, &[a, b.matmul(b)])[0].sum();
+    let g = y.backward().unwrap();
+    assert_eq!(g.wrt(a), Tensor::ones([2, 2]));
+    assert_eq!(g.wrt(b), (-b.matmul(b).sum()).backward().unwrap().wrt(b));
+}

@@ -274,9 +274,11 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         for g in owned {
             self.hand_on(g, &mut handed);
         }
-        // What goes to several operands is not used up by the first kernel that reads it.
+        // What goes to several operands is not used up by the first kernel that reads it; nor is what goes to
+        // one, by a kernel that reads what was made of it for another one.
         for (k, (_, cotangent)) in handed.iter().enumerate() {
-            if handed[..k].iter().any(|(_, other)| other.key() == cotangent.key()) {
+            let twice = handed[..k].iter().any(|(_, other)| other.key() == cotangent.key());
+            if twice || recording.is_operand(*cotangent) {
                 recording.share(*cotangent);
             }
         }

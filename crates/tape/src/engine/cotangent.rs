@@ -81,6 +81,12 @@ impl<E: Real> Recording<E> {
         }
     }
 
+    /// Whether other nodes were made of `g`.
+    pub fn is_operand(&self, g: TensorVar<E>) -> bool {
+        let node = self.tensor_id(g);
+        node.is_some_and(|t| self.inner.tensors.borrow().nodes[t as usize].uses > 0)
+    }
+
     /// Takes the numbers of a constant back of which no other node was made. Whoever asks for it all the same
     /// is told that it has been used up.
     pub fn take_back(&self, constant: TensorVar<E>) -> Option<Tensor<E>> {
