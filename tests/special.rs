@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use approx::assert_relative_eq;
 use wengert::autograd::functional::{grad, hessian};
 use wengert::prelude::*;
 
@@ -256,3 +257,32 @@ const SLOPES: [(f64, f64, [f64; 2]); 6] = [
     (1e-5, 0.001, [-99009.90263380809, -9.90100652422198]),
     (50.0, 80.0, [-0.9616936922442434, -0.487919751628152]),
 ];
+
+/// The standard library loses half of the digits there.
+#[test]
+fn inverse_hyperbolic_functions_of_numbers_keep_their_digits() {
+    let tape = Tape::new();
+    for x in [1.0 - 1e-12, 0.9999999, 0.5, 1e-9] {
+        let exact = 0.5 * (f64::ln_1p(x) - f64::ln_1p(-x));
+        for x in [x, -x] {
+            assert_relative_eq!(
+                tape.var(x).atanh().value(),
+                exact.copysign(x),
+                max_relative = 1e-14
+            );
+            assert_relative_eq!(Elementary::atanh(x), exact.copysign(x), max_relative = 1e-14);
+        }
+    }
+    for t in [2.0f64.powi(-40), 2.0f64.powi(-20), 0.25, 1e3] {
+        // sqrt(2 t) for small t.
+        let exact = (t + (t * (t + 2.0)).sqrt()).ln_1p();
+        assert_relative_eq!(tape.var(1.0 + t).acosh().value(), exact, max_relative = 1e-14);
+        let single = Elementary::acosh(1.0 + t as f32);
+        if t > 1e-7 {
+            assert_relative_eq!(single, exact as f32, max_relative = 1e-6);
+        }
+    }
+    let x = -0.99999_f32;
+    let exact = -Elementary::atanh(-f64::from(x));
+    assert_relative_eq!(f64::from(Elementary::atanh(x)), exact, max_relative = 1e-7);
+}

@@ -221,13 +221,13 @@ for_each_activation!(inherent);
 for_each_special!(inherent);
 
 macro_rules! elementary_float {
-    ($f:ident, $erf:ident, $erfc:ident) => {
+    ($f:ident, $erf:ident, $erfc:ident, $acosh:ident, $atanh:ident) => {
         impl sealed::Sealed for $f {}
 
         impl Elementary for $f {
             elementary_float!(@unary $f:
                 abs signum recip sqrt cbrt exp exp2 exp_m1 ln ln_1p log2 log10 sin cos tan asin acos
-                atan sinh cosh tanh asinh acosh atanh floor ceil round trunc);
+                atan sinh cosh tanh asinh floor ceil round trunc);
             elementary_float!(@binary $f: powf atan2 hypot copysign);
 
             #[inline(always)]
@@ -242,6 +242,15 @@ macro_rules! elementary_float {
             #[inline(always)]
             fn erfc(self) -> Self {
                 libm::$erfc(self)
+            }
+            // The standard library's lose digits: near 1 and near -1.
+            #[inline(always)]
+            fn acosh(self) -> Self {
+                libm::$acosh(self)
+            }
+            #[inline(always)]
+            fn atanh(self) -> Self {
+                libm::$atanh(self)
             }
             #[inline(always)]
             fn sigmoid(self) -> Self {
@@ -310,5 +319,5 @@ macro_rules! elementary_float {
     )* };
 }
 
-elementary_float!(f32, erff, erfcf);
-elementary_float!(f64, erf, erfc);
+elementary_float!(f32, erff, erfcf, acoshf, atanhf);
+elementary_float!(f64, erf, erfc, acosh, atanh);
