@@ -140,3 +140,44 @@ fn statistics_of_a_batch_serve_in_use() {
         assert!((y - z).abs() < 1e-14);
     }
 }
+
+#[test]
+fn an_infinity_stays_in_the_windows_that_it_is_in() {
+    let tape = Tape::new();
+    let inf = f64::INFINITY;
+    let x = tape.tensor(Tensor::new([1, 1, 1, 5], vec![inf, 1.0, 2.0, 3.0, f64::NAN]));
+    let y = x.adaptive_avg_pool2d([1, 3]).value();
+    assert_eq!((y[[0, 0, 0, 0]], y[[0, 0, 0, 1]]), (inf, 2.0));
+    assert!(y[[0, 0, 0, 2]].is_nan());
+    let volume = x.reshape([1, 1, 5, 1, 1]).adaptive_avg_pool3d([2, 1, 1]).value();
+    assert_eq!(volume[[0, 0, 0, 0, 0]], inf);
+
+    let x = x.slice(3, 0..4);
+    let four_of = |align_corners| Interpolation::Bilinear { align_corners };
+    let y = x.interpolate([2, 7], four_of(true)).value();
+    assert_eq!(y.to_vec()[..7], [inf, inf, 1.0, 1.5, 2.0, 2.5, 3.0]);
+    let y = x.interpolate([1, 8], four_of(false)).value();
+    assert_eq!(y.to_vec(), [inf, inf, inf, 1.25, 1.75, 2.25, 2.75, 3.0]);
+    let g = x.interpolate([1, 8], four_of(false)).sum().grad(&[x]).unwrap().wrt(x);
+    assert_eq!(g.to_vec(), [2.0; 4]);
+}
+
+#[test]
+fn of_equal_elements_of_an_adaptive_window_the_first_one_is_taken() {
+    let tape = Tape::new();
+    // Windows of two and of three elements.
+    let x = tape.tensor(Tensor::new([1, 1, 5], vec![1.0; 5]));
+    let y = x.adaptive_max_pool1d(3);
+    let weights = tape.constant(Tensor::new([1, 1, 3], vec![1.0, 10.0, 100.0]));
+    let g = (y * weights).sum().backward().unwrap().wrt(x);
+    assert_eq!(g.to_vec(), [1.0, 10.0, 0.0, 100.0, 0.0]);
+    let image = tape.tensor(Tensor::new([1, 1, 2, 3], vec![0.0, 2.0, 1.0, 2.0, 2.0, 3.0]));
+    let y = image.adaptive_max_pool2d([1, 2]);
+    assert_eq!(y.value().to_vec(), [2.0, 3.0]);
+    let g = y.sum().backward().unwrap().wrt(image);
+    assert_eq!(g.to_vec(), [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    let undefined = tape.tensor(Tensor::new([1, 1, 3], vec![5.0, f64::NAN, f64::NAN]));
+    let y = undefined.adaptive_max_pool1d(1);
+    assert!(y.item().is_nan());
+    assert_eq!(y.sum().backward().unwrap().wrt(undefined).to_vec(), [0.0, 1.0, 0.0]);
+}

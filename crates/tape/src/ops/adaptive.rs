@@ -14,26 +14,66 @@ fn window(i: usize, n: usize, m: usize) -> Range<usize> {
     i * n / m..((i + 1) * n).div_ceil(m)
 }
 
-/// The weights `[m, n]` of the means of `m` windows of `n` elements.
-fn means<E: Real>(n: usize, m: usize) -> Tensor<E> {
-    let mut weights = Tensor::zeros([m, n]);
+/// The elements of the `m` windows of `n` elements one after the other, and their weights `[m, longest]` in the means.
+/// Windows that are shorter than the longest have their last element several times, which share its weight: with a weight
+/// of 0 an infinite element would make NaN.
+fn means<E: Real>(n: usize, m: usize) -> (Vec<usize>, Tensor<E>) {
+    let longest = (0..m).map(|i| window(i, n, m).len()).max().unwrap_or(1);
+    let mut places = Vec::with_capacity(m * longest);
+    let mut weights = Tensor::zeros([m, longest]);
     for i in 0..m {
         let window = window(i, n, m);
-        let share = E::ONE / E::lit(window.len() as f64);
-        window.for_each(|k| weights[[i, k]] = share);
+        let len = window.len();
+        for k in 0..longest {
+            let times = if k < len - 1 { 1 } else { longest - len + 1 };
+            places.push((window.start + k).min(window.end - 1));
+            weights[[i, k]] = E::ONE / E::lit((len * times) as f64);
+        }
     }
-    weights
+    (places, weights)
 }
 
-/// The places in a line of `n` elements that are compared for each of `m` places, and how many they are for
-/// each: windows that are shorter than the longest have their last element several times.
-fn compared(n: usize, m: usize) -> (Vec<usize>, usize) {
-    let longest = (0..m).map(|i| window(i, n, m).len()).max().unwrap_or(1);
-    let places = (0..m).flat_map(|i| {
-        let window = window(i, n, m);
-        (0..longest).map(move |k| (window.start + k).min(window.end - 1))
-    });
-    (places.collect(), longest)
+/// Calls `f` with the position of each element of a window, in row-major order: `windows` has its range along each of
+/// the last axes, whose lengths are `lens`.
+fn for_each_element(
+    windows: &[Range<usize>],
+    lens: &[usize],
+    start: usize,
+    f: &mut impl FnMut(usize),
+) {
+    let [window, windows @ ..] = windows else { return f(start) };
+    for i in window.clone() {
+        for_each_element(windows, &lens[1..], start * lens[0] + i, f);
+    }
+}
+
+/// The positions of the largest elements of the windows of all planes: of the first of them, or of the first NaN.
+fn largest<E: Real>(x: &Tensor<E>, size: &[usize]) -> Vec<usize> {
+    let (lens, data) = (&x.shape()[2..], x.as_slice());
+    let planes = x.shape()[0] * x.shape()[1];
+    let places = size.iter().product::<usize>();
+    let mut positions = Vec::with_capacity(planes * places);
+    let mut windows: Vec<Range<usize>> = vec![0..0; size.len()];
+    for plane in 0..planes {
+        for place in 0..places {
+            let mut rest = place;
+            for (k, (&m, &n)) in size.iter().zip(lens).enumerate().rev() {
+                windows[k] = window(rest % m, n, m);
+                rest /= m;
+            }
+            let mut best: Option<usize> = None;
+            for_each_element(&windows, lens, plane, &mut |at| {
+                let better = best.is_none_or(|best: usize| {
+                    data[at] > data[best] || (data[at].is_nan() && !data[best].is_nan())
+                });
+                if better {
+                    best = Some(at);
+                }
+            });
+            positions.push(best.expect("a window has elements"));
+        }
+    }
+    positions
 }
 
 impl<E: Real> TensorVar<E> {
@@ -72,18 +112,18 @@ impl<E: Real> TensorVar<E> {
         let mut x = self;
         for (k, &len) in size.iter().enumerate().rev() {
             let axis = 2 + k;
-            let mut shape = x.shape();
-            let weights = self.constant_like(means(shape[axis], len));
-            if axis + 1 == shape.rank() {
-                x = x.matmul(weights.t());
-                continue;
-            }
-            // The axis as the rows of matrices.
-            let after = shape[axis + 1..].iter().product();
-            let before = shape[..axis].iter().product();
-            let rows = weights.matmul(x.reshape([before, shape[axis], after]));
-            shape.set(axis, len);
-            x = rows.reshape(shape);
+            let shape = x.shape();
+            let (places, weights) = means(shape[axis], len);
+            // The axis as one of windows and one of their elements.
+            let longest = weights.shape()[1];
+            let mut apart: Vec<usize> = shape[..axis].to_vec();
+            apart.extend([len, longest]);
+            apart.extend(&shape[axis + 1..]);
+            let mut beside = vec![len, longest];
+            beside.resize(apart.len() - axis, 1);
+            let weights = self.constant_like(weights.try_reshape(beside)?);
+            let windows = x.index_select(axis as isize, places).reshape(Shape::from(&apart[..]));
+            x = (windows * weights).sum_axes(axis as isize + 1);
         }
         Ok(x)
     }
@@ -91,18 +131,11 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     fn adaptive_max(self, name: &'static str, size: &[usize]) -> Result<Self, Error> {
         self.check_adaptive(name, size)?;
-        let own = self.shape();
-        let mut windows = self;
-        let mut apart: Vec<usize> = own[..2].to_vec();
-        let mut inside: Vec<isize> = Vec::new();
-        for (k, &len) in size.iter().enumerate() {
-            let axis = 2 + k;
-            let (places, longest) = compared(own[axis], len);
-            windows = windows.index_select(axis as isize, places);
-            inside.push(apart.len() as isize + 1);
-            apart.extend([len, longest]);
-        }
-        Ok(windows.reshape(Shape::from(&apart[..])).amax_axes(&inside[..]))
+        // Where they are is locally constant.
+        let positions = largest(&self.value(), size);
+        let mut result = self.shape();
+        size.iter().enumerate().for_each(|(k, &len)| result.set(2 + k, len));
+        Ok(self.take(positions).reshape(result))
     }
 }
 
@@ -135,8 +168,8 @@ impl<E: Real> TensorVar<E> {
         self.adaptive_avg("adaptive_avg_pool1d", &[size])
     }
 
-    /// The largest elements of the windows of [`adaptive_avg_pool1d`](Self::adaptive_avg_pool1d). The derivative is shared among
-    /// equals. (That of [`max_pool1d`](Self::max_pool1d) goes to the first.)
+    /// The largest elements of the windows of [`adaptive_avg_pool1d`](Self::adaptive_avg_pool1d). The derivative goes
+    /// to the first of equals, as that of [`max_pool1d`](Self::max_pool1d).
     ///
     /// # Panics
     /// As [`adaptive_avg_pool1d`](Self::adaptive_avg_pool1d).
@@ -182,8 +215,8 @@ impl<E: Real> TensorVar<E> {
         self.adaptive_avg("adaptive_avg_pool2d", &size.into_pair())
     }
 
-    /// The largest elements of the windows of [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d). The derivative is shared among
-    /// equals. (That of [`max_pool2d`](Self::max_pool2d) goes to the first.)
+    /// The largest elements of the windows of [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d). The derivative goes
+    /// to the first of equals, as that of [`max_pool2d`](Self::max_pool2d).
     ///
     /// # Panics
     /// As [`adaptive_avg_pool2d`](Self::adaptive_avg_pool2d).
@@ -220,8 +253,8 @@ impl<E: Real> TensorVar<E> {
         self.adaptive_avg("adaptive_avg_pool3d", &size.into_triple())
     }
 
-    /// The largest elements of the windows of [`adaptive_avg_pool3d`](Self::adaptive_avg_pool3d). The derivative is shared among
-    /// equals. (That of [`max_pool3d`](Self::max_pool3d) goes to the first.)
+    /// The largest elements of the windows of [`adaptive_avg_pool3d`](Self::adaptive_avg_pool3d). The derivative goes
+    /// to the first of equals, as that of [`max_pool3d`](Self::max_pool3d).
     ///
     /// # Panics
     /// As [`adaptive_avg_pool3d`](Self::adaptive_avg_pool3d).

@@ -22,9 +22,11 @@ pub enum Interpolation {
     },
 }
 
-/// The weights `[m, n]` of a linear interpolation of `n` elements at `m` places.
-fn linear<E: Real>(n: usize, m: usize, align_corners: bool) -> Tensor<E> {
-    let mut weights = Tensor::zeros([m, n]);
+/// For a linear interpolation of `n` elements at `m` places: the neighbours of each place below and above, and their
+/// weights. A place that is an element has it as both, half and half: with a weight of 0 an infinite neighbour would make
+/// NaN.
+fn linear<E: Real>(n: usize, m: usize, align_corners: bool) -> [(Vec<usize>, Vec<E>); 2] {
+    let mut neighbours = [(Vec::with_capacity(m), Vec::with_capacity(m)), Default::default()];
     for i in 0..m {
         let at = match align_corners {
             true if m == 1 => 0.0,
@@ -33,12 +35,13 @@ fn linear<E: Real>(n: usize, m: usize, align_corners: bool) -> Tensor<E> {
         };
         let low = (at.floor() as usize).min(n - 1);
         let part = if low + 1 < n { at - low as f64 } else { 0.0 };
-        weights[[i, low]] += E::lit(1.0 - part);
-        if part > 0.0 {
-            weights[[i, low + 1]] += E::lit(part);
+        let (high, part) = if part > 0.0 { (low + 1, part) } else { (low, 0.5) };
+        for (k, (at, weight)) in [(low, 1.0 - part), (high, part)].into_iter().enumerate() {
+            neighbours[k].0.push(at);
+            neighbours[k].1.push(E::lit(weight));
         }
     }
-    weights
+    neighbours
 }
 
 impl<E: Real> TensorVar<E> {
@@ -67,11 +70,16 @@ impl<E: Real> TensorVar<E> {
         }
     }
 
-    /// Both axes of images under matrices: `A X Bᵀ`.
+    /// The sum of an axis of images at two lists of places, with weights.
     #[track_caller]
-    fn between(self, rows: Tensor<E>, columns: Tensor<E>) -> Self {
-        let (rows, columns) = (self.constant_like(rows), self.constant_like(columns));
-        rows.matmul(self.matmul(columns.t()))
+    fn between(self, axis: usize, [low, high]: [(Vec<usize>, Vec<E>); 2]) -> Self {
+        let (m, rest) = (low.1.len(), if axis == 2 { [1].as_slice() } else { &[] });
+        let shape: Vec<usize> = [m].iter().chain(rest).copied().collect();
+        let low_weights = self.constant_like(Tensor::new(&shape[..], low.1));
+        let high_weights = self.constant_like(Tensor::new(&shape[..], high.1));
+        let axis = axis as isize;
+        self.index_select(axis, low.0) * low_weights
+            + self.index_select(axis, high.0) * high_weights
     }
 
     /// Images `[n, c, h, w]` in another size: `[n, c, oh, ow]`. Places are those of PyTorch's `interpolate`.
@@ -109,8 +117,8 @@ impl<E: Real> TensorVar<E> {
                 self.index_select(2, from(0)).index_select(3, from(1))
             }
             Interpolation::Bilinear { align_corners } => {
-                let weights = |k: usize| linear(own[k], size[k], align_corners);
-                self.between(weights(0), weights(1))
+                let neighbours = |k: usize| linear(own[k], size[k], align_corners);
+                self.between(3, neighbours(1)).between(2, neighbours(0))
             }
         })
     }

@@ -91,6 +91,6 @@ pub(crate) fn cases() -> Vec<Case> {
         )
         .at_each(volumes.map(distinct)),
     ];
-    cases.extend(largest_ones.map(|case| case.kinks("equals: shared")));
+    cases.extend(largest_ones.map(|case| case.kinks("equals: all to the first")));
     cases
 }
