@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wengert::prelude::*;
-use wengert::tape::{Conv1d, Conv3d, Interpolation, Triangle};
+use wengert::tape::{Conv1d, Conv3d, Interpolation, MultiMargin, Triangle, TripletMargin};
 
 use super::walk::{Walk, errs, panics};
 
@@ -284,6 +284,8 @@ fn losses() {
         ["cosine_similarity", "eps"] x.try_cosine_similarity(x, 1, -1.0);
         ["cosine_embedding_loss"] x.try_cosine_embedding_loss(v, x, 0.0, mean);
         ["triplet_margin_loss"] x.try_triplet_margin_loss(v, x, 1.0, mean);
+        ["triplet_margin_loss_with", "0.5"] x.try_triplet_margin_loss_with(x, x, TripletMargin { p: 0.5, ..Default::default() });
+        ["multi_margin_loss_with", "power"] x.try_multi_margin_loss_with([0; 4], MultiMargin { p: 0, ..Default::default() });
         ["info_nce", "temperature"] x.try_info_nce(x, -1.0, mean);
     }
     walk.end(70);

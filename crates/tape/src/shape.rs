@@ -97,15 +97,16 @@ impl Shape {
     }
 
     /// The number of elements; `None` if so many numbers do not fit into the memory that any machine can address.
+    ///
+    /// A length of 0 makes no other length smaller: the others have to fit by themselves, as in numpy. So whatever
+    /// part of a shape an operation multiplies fits as well.
     pub fn checked_elements(&self) -> Option<usize> {
         if self.is_usual() {
             return Some(self.iter().product());
         }
-        if self.contains(&0) {
-            return Some(0);
-        }
-        let elements = self.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        elements.filter(|&n| n <= MAX_ELEMENTS)
+        let product = self.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+        let product = product.filter(|&n| n <= MAX_ELEMENTS)?;
+        Some(if self.contains(&0) { 0 } else { product })
     }
 
     /// A few axes of usual lengths have at most 2^60 elements. It is quicker to ask this than to count with care.
@@ -136,7 +137,7 @@ impl Shape {
     pub fn strides(&self) -> SmallVec<[usize; 4]> {
         let mut strides: SmallVec<[usize; 4]> = SmallVec::from_elem(1, self.rank());
         for k in (1..self.rank()).rev() {
-            // Only a shape without elements can have strides that are too large.
+            // Only a shape that no tensor has can have strides that are too large.
             strides[k - 1] = strides[k].saturating_mul(self[k]);
         }
         strides

@@ -163,7 +163,12 @@ impl<E: Real> TensorVar<E> {
         if self.tag == NO_TAPE {
             return Var::constant(self.constant);
         }
-        let this = if self.rank() == 0 { self } else { self.reshape(Shape::scalar()) };
+        let shape = self.shape();
+        assert!(
+            shape.elements() == 1,
+            "to_scalar: a tensor of shape {shape} does not have exactly one element"
+        );
+        let this = if shape.rank() == 0 { self } else { self.reshape(Shape::scalar()) };
         let value = this.item();
         let (inner, tag) = registry::find::<E>(this.tag);
         let index = inner.scalars.push_leaf(Opcode::ITEM, this.index, value);

@@ -6,6 +6,7 @@ pub(crate) mod cases;
 
 use smallvec::SmallVec;
 
+use super::conv::other::renamed;
 use crate::error::expect;
 use crate::{Error, Real, Shape, Tensor, TensorVar, concat};
 
@@ -81,10 +82,11 @@ impl<E: Real> TensorVar<E> {
         };
         let fits = known.rank() + open == lens.len() && open <= 1;
         match (fits, open, left) {
-            (true, 0, _) => self.try_reshape(known),
+            (true, 0, _) => renamed("view", &[self], self.try_reshape(known)),
             (true, 1, Some(left)) => {
                 let len = |&len: &isize| if len < 0 { left } else { len as usize };
-                self.try_reshape(lens.iter().map(len).collect::<Shape>())
+                let shape = lens.iter().map(len).collect::<Shape>();
+                renamed("view", &[self], self.try_reshape(shape))
             }
             _ => {
                 let detail = format!("it cannot be seen as {lens:?}");
@@ -100,10 +102,10 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn flatten_axes(self, first: isize, last: isize) -> Self {
         let shape = self.shape();
-        let (a, b) = (self.axis("flatten", first), self.axis("flatten", last));
+        let (a, b) = (self.axis("flatten_axes", first), self.axis("flatten_axes", last));
         if b < a {
             let detail = format!("axis {last} stands before axis {first}");
-            panic!("{}", Error::shape("flatten", &[&shape], detail));
+            panic!("{}", Error::shape("flatten_axes", &[&shape], detail));
         }
         let mut flat: Shape = shape[..a].into();
         flat.push(shape[a..=b].iter().product());
@@ -157,10 +159,15 @@ impl<E: Real> TensorVar<E> {
     /// If there are fewer numbers than axes; [`tile`](Self::tile) takes them for the last axes.
     #[track_caller]
     pub fn repeat(self, times: &[usize]) -> Self {
+        self.copies("repeat", times)
+    }
+
+    #[track_caller]
+    fn copies(self, name: &'static str, times: &[usize]) -> Self {
         let own = self.shape();
         let Some(skip) = times.len().checked_sub(own.rank()) else {
             let detail = format!("{times:?} has fewer numbers than it has axes");
-            panic!("{}", Error::shape("repeat", &[&own], detail));
+            panic!("{}", Error::shape(name, &[&own], detail));
         };
         // An axis of copies before each axis.
         let (mut ones, mut copies, mut flat) = (Shape::scalar(), Shape::scalar(), Shape::scalar());
@@ -182,7 +189,7 @@ impl<E: Real> TensorVar<E> {
             flat.push(times.saturating_mul(len));
         }
         if let Some(detail) = copies.flaw().or_else(|| flat.flaw()) {
-            panic!("{}", Error::shape("repeat", &[&own], detail));
+            panic!("{}", Error::shape(name, &[&own], detail));
         }
         self.reshape(ones).broadcast_to(copies).reshape(flat)
     }
@@ -194,7 +201,7 @@ impl<E: Real> TensorVar<E> {
         let missing = self.rank().saturating_sub(times.len());
         let mut all: SmallVec<[usize; 4]> = smallvec::smallvec![1; missing];
         all.extend_from_slice(times);
-        self.repeat(&all)
+        self.copies("tile", &all)
     }
 
     /// The entries of an axis moved on by `shift` places; those that leave at one end come in at the other.

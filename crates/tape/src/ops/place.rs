@@ -5,7 +5,8 @@ pub(crate) mod cases;
 
 use crate::error::expect;
 use crate::ops::index::{IndexAdd, Indices, ScatterAdd, for_each_place};
-use crate::{Error, Real, Shape, Tensor, TensorVar, concat, where_};
+use crate::primitive::Primitive;
+use crate::{Error, Real, Shape, Tensor, TensorVar, concat};
 
 /// The largest index must be within an axis.
 #[track_caller]
@@ -189,14 +190,15 @@ impl<E: Real> TensorVar<E> {
     }
 
     /// The tensor with `value` where the mask is neither 0 nor NaN; shapes broadcast. What is replaced
-    /// receives the derivative 0; see [`where_`] for what to do where its own derivative is infinite.
+    /// receives the derivative 0; see [`where_`](crate::where_) for what to do where its own derivative is infinite.
     #[track_caller]
     pub fn masked_fill(
         self,
         mask: impl Into<TensorVar<E>>,
         value: impl Into<TensorVar<E>>,
     ) -> Self {
-        where_(mask, value, self)
+        let choices = [mask.into().abs(), TensorVar::scalar_constant(E::ZERO), value.into(), self];
+        expect(Self::try_named("masked_fill", Primitive::SelectGt, &choices))
     }
 
     /// The elements where the mask is neither 0 nor NaN, in row-major order, as a vector; shapes broadcast.

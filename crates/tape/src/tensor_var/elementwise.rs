@@ -136,6 +136,26 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn try_primitive(p: Primitive, operands: &[Self], exponent: i32) -> Result<Self, Error> {
+        Self::try_elementwise(p.name(), p, operands, exponent)
+    }
+
+    /// Records a primitive for an operation of another name, which is that of its errors.
+    #[track_caller]
+    pub(crate) fn try_named(
+        name: &'static str,
+        p: Primitive,
+        operands: &[Self],
+    ) -> Result<Self, Error> {
+        Self::try_elementwise(name, p, operands, 0)
+    }
+
+    #[track_caller]
+    fn try_elementwise(
+        name: &'static str,
+        p: Primitive,
+        operands: &[Self],
+        exponent: i32,
+    ) -> Result<Self, Error> {
         if operands.iter().all(|v| v.tag == NO_TAPE) {
             let mut values = [operands[0].constant; MAX_OPERANDS];
             for (value, operand) in values.iter_mut().zip(operands) {
@@ -143,13 +163,7 @@ impl<E: Real> TensorVar<E> {
             }
             return Ok(TensorVar::scalar_constant(p.value(exponent, values)));
         }
-        Self::elementwise(
-            p.name(),
-            operands,
-            exponent as u32,
-            Opcode::primitive(p),
-            Shape::scalar(),
-        )
+        Self::elementwise(name, operands, exponent as u32, Opcode::primitive(p), Shape::scalar())
     }
 
     /// Records a rule.

@@ -361,10 +361,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`multi_margin_loss_with`](Self::multi_margin_loss_with), for labels from outside.
     ///
     /// # Errors
-    /// Where [`multi_margin_loss_with`](Self::multi_margin_loss_with) panics, but for `p`.
-    ///
-    /// # Panics
-    /// If `p` is 0.
+    /// Where [`multi_margin_loss_with`](Self::multi_margin_loss_with) panics.
     #[track_caller]
     pub fn try_multi_margin_loss_with(
         self,
@@ -382,7 +379,7 @@ impl<E: Real> TensorVar<E> {
         options: MultiMargin,
     ) -> Result<Self, Error> {
         let MultiMargin { margin, p, weights, reduction } = options;
-        assert!(p > 0, "{name}: the power is 0");
+        require(p > 0, name, || "the power is 0".to_owned())?;
         let weighted = weights.is_some();
         let rows = Rows::new(name, self, labels, &CrossEntropy { weights, ..Default::default() })?;
         // The label itself would add the margin.

@@ -9,7 +9,7 @@ use crate::{Error, Real, TensorVar};
 pub struct TripletMargin {
     /// By how much the negative is to be farther away; 1 unless said otherwise.
     pub margin: f64,
-    /// The order of the norm, which may be infinite; 2 unless said otherwise.
+    /// The order of the norm, at least 1, which may be infinite; 2 unless said otherwise.
     pub p: f64,
     /// Whether the distance to the negative is that of the nearer one of `x` and the positive (Balntas et al. 2016,
     /// "Learning local feature descriptors with triplets and shallow convolutional neural networks").
@@ -136,7 +136,7 @@ impl<E: Real> TensorVar<E> {
     /// positive in place of `x` where it is nearer to the negative.
     ///
     /// # Panics
-    /// If the shapes differ or have no axis, or `p` is not positive.
+    /// If the shapes differ or have no axis, or `p` is below 1.
     #[track_caller]
     pub fn triplet_margin_loss_with(
         self,
@@ -150,10 +150,7 @@ impl<E: Real> TensorVar<E> {
     /// Like [`triplet_margin_loss_with`](Self::triplet_margin_loss_with), for shapes from outside.
     ///
     /// # Errors
-    /// If the shapes differ or have no axis.
-    ///
-    /// # Panics
-    /// If `p` is not positive.
+    /// If the shapes differ or have no axis, or `p` is below 1.
     #[track_caller]
     pub fn try_triplet_margin_loss_with(
         self,
@@ -173,7 +170,7 @@ impl<E: Real> TensorVar<E> {
         options: TripletMargin,
     ) -> Result<Self, Error> {
         let TripletMargin { margin, p, swap, reduction } = options;
-        assert!(p > 0.0, "{name}: the norm is of order {p}, which is not positive");
+        require(p >= 1.0, name, || format!("the norm is of order {p}, and not at least 1"))?;
         vectors(name, &[self, positive, negative])?;
         let near = (self - positive).norm_axes(-1, p);
         let far = (self - negative).norm_axes(-1, p);

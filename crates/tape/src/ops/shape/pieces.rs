@@ -214,6 +214,14 @@ pub fn try_concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> Result<Tens
 #[track_caller]
 pub fn stack<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
     let axis = expect(axis_of("stack", tensors, axis, 1));
+    let mut shapes: SmallVec<[Shape; 8]> = SmallVec::new();
+    for tensor in tensors {
+        shapes.push(tensor.shape());
+    }
+    if shapes.iter().any(|shape| *shape != shapes[0]) {
+        let shapes: SmallVec<[&Shape; 8]> = shapes.iter().collect();
+        panic!("{}", Error::shape("stack", &shapes, "they differ".to_owned()));
+    }
     let mut rows: SmallVec<[TensorVar<E>; 8]> = SmallVec::new();
     for tensor in tensors {
         rows.push(tensor.unsqueeze(axis as isize));
