@@ -239,6 +239,85 @@ fn a_call_is_done_once_or_not_at_all() -> Result<(), ProgramError> {
     Ok(())
 }
 
+/// Another function that takes and gives as many numbers.
+struct Negated(Arc<Foreign>);
+
+impl External for Negated {
+    fn inputs(&self) -> usize {
+        3
+    }
+    fn outputs(&self) -> usize {
+        2
+    }
+    fn call(&self, x: &[f64], y: &mut [f64]) {
+        self.0.call(x, y);
+        y.iter_mut().for_each(|y| *y = -*y);
+    }
+    fn vjp(&self, x: &[f64], y: &[f64], u: &[f64], v: &mut [f64]) {
+        self.0.vjp(x, &[-y[0], -y[1]], &[-u[0], -u[1]], v);
+    }
+}
+
+#[test]
+fn equal_arguments_do_not_make_two_functions_one() -> Result<(), ProgramError> {
+    let foreign = Foreign::new(false);
+    let negated = Arc::new(Negated(foreign.clone()));
+    let program = Program::record(3, |x: &[Var]| {
+        [external(&foreign, x)[0], external(&negated, x)[0], external(&foreign, x)[1]]
+    })?;
+    let x = [0.5, 0.6, 0.7];
+    let [a, b] = own(&x);
+    assert_eq!(program.eval(&x)?, [a, -a, b]);
+    let slopes = program.jacobian()?.eval(&x)?;
+    let (one, other) = (&slopes[..3], &slopes[3..6]);
+    assert!(one.iter().zip(other).all(|(one, other)| *one == -*other), "{slopes:?}");
+    assert!(one[0] != 0.0 && one[1] != 0.0);
+    Ok(())
+}
+
+/// States cotangents for one of its two arguments.
+struct Forgetful;
+
+impl External for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+    fn inputs(&self) -> usize {
+        2
+    }
+    fn outputs(&self) -> usize {
+        1
+    }
+    fn call(&self, x: &[f64], y: &mut [f64]) {
+        y[0] = x[0] * x[1];
+    }
+    fn vjp(&self, x: &[f64], _: &[f64], u: &[f64], v: &mut [f64]) {
+        (v[0], v[1]) = (u[0] * x[1], u[0] * x[0]);
+    }
+    fn recorded_vjp(&self, x: &[Var], _: &[Var], u: &[Var]) -> Option<Vec<Var>> {
+        Some(vec![u[0] * x[1]])
+    }
+}
+
+#[test]
+fn a_recorded_rule_states_a_cotangent_for_each_argument() {
+    let function = Arc::new(Forgetful);
+    let message = |f: &dyn Fn()| {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
+        payload.downcast_ref::<String>().expect("a message").clone()
+    };
+    let tape = Tape::new();
+    let x = tape.vars([2.0, 3.0]);
+    let y = external(&function, &x)[0];
+    let on_tape = message(&|| drop(y.backward()));
+    let program = Program::record(2, |x: &[Var]| external(&function, x)).unwrap();
+    let in_program = message(&|| drop(program.gradient()));
+    for message in [on_tape, in_program] {
+        assert!(message.contains("forgetful"), "{message}");
+        assert!(message.contains("gives 1 cotangents for 2 arguments"), "{message}");
+    }
+}
+
 #[test]
 fn comparisons_beside_a_call_are_checked() -> Result<(), ProgramError> {
     let foreign = Foreign::new(false);

@@ -90,6 +90,11 @@ fn a_page_is_whole() {
     assert!(line.starts_with("<summary><code>"), "{line}");
     assert!(page.contains("<span class=\"count\">9 nodes</span>"));
     assert!(page.contains("<dt>gradient</dt>") && page.contains("[0.1, -0.2]"));
+    // That by a number: by the rate, of its polynomial `r / 8 + 7 r^2 / 4`, doubled, times the sum of the squares.
+    let rate = page.split("<template>").find(|part| part.contains("<h2>s0 = leaf")).unwrap();
+    let shown = rate.split("<dt>gradient</dt><dd><pre>").nth(1).unwrap().split('<').next().unwrap();
+    let slope = 2.0 * (0.125 + 3.5 * 0.01) * 2.140625;
+    assert!((shown.parse::<f64>().unwrap() - slope).abs() < 1e-14, "{shown}, and not {slope}");
     assert!(page.contains("min  -1\nmean 0.5\nmax  2\n[-1, "));
     assert!(!page.contains("left-out") && page.contains("not computed yet"));
     elements(&Tape::new().to_html());

@@ -121,6 +121,40 @@ fn few_points_have_the_bits_of_one() -> Result<(), ProgramError> {
     Ok(())
 }
 
+/// Every two operations that may be done in one step.
+fn pairs<T: Elementary>(x: &[T]) -> Vec<T> {
+    let (a, b, c, d) = (x[0], x[1], x[2], x[3]);
+    let inner: [fn(T, T) -> T; 4] = [|a, b| a + b, |a, b| a - b, |a, b| a * b, |a, b| a / b];
+    let outer: [fn(T, T) -> T; 6] =
+        [|v, c| v + c, |v, c| v - c, |v, c| c - v, |v, c| v * c, |v, c| v / c, |v, c| c / v];
+    // With another operand for each, so that none of the inner ones is shared.
+    let mut y = Vec::new();
+    for inner in inner {
+        for outer in outer {
+            y.push(outer(inner(x[4 + y.len()], b), c));
+        }
+    }
+    y.extend([a * b + c * d, a * c - b * d]);
+    y
+}
+
+#[test]
+fn pairs_of_operations_have_the_bits_of_both() -> Result<(), ProgramError> {
+    let p = Program::record(28, |x: &[Var]| pairs(x))?;
+    let a = [0.7, 1.7, -2.3];
+    let mut x: Vec<f64> = (0..28).map(|k| (1.3 * f64::from(k)).sin() + 1.5).collect();
+    let many = {
+        let column = |k| if k > 3 { &a[..] } else { &x[k..=k] };
+        p.eval_many(&(0..28).map(column).collect::<Vec<&[f64]>>())?
+    };
+    for (i, &a) in a.iter().enumerate() {
+        x[4..].fill(a);
+        assert_eq!(p.eval(&x)?, pairs(&x));
+        assert_eq!(many.iter().map(|y| y[i]).collect::<Vec<_>>(), pairs(&x), "{a}");
+    }
+    Ok(())
+}
+
 #[test]
 fn tangents_in_several_directions_of_a_long_loop() -> Result<(), ProgramError> {
     // So long that the list repeats itself, and with a length that no period divides.

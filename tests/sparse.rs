@@ -120,6 +120,35 @@ fn a_bicolouring_that_does_not_separate() {
 }
 
 #[test]
+fn of_several_divisions_the_best_one_is_taken() {
+    // The corners of a tetrahedron by its edges: any two corners have an edge in common, but the edges fall into
+    // three pairs that do not meet. The bound speaks for the corners.
+    let edges = |i: usize| {
+        (0..4).filter(move |&j| j != i).map(move |j| i.max(j) * (i.max(j) - 1) / 2 + i.min(j))
+    };
+    let corners = SparsityPattern::from_rows(6, (0..4).map(|i| edges(i).collect()));
+    assert_eq!(
+        (Colouring::rows(&corners).colours(), Colouring::columns(&corners).colours()),
+        (4, 3)
+    );
+    assert_eq!(Bicolouring::new(&corners).colours(), 3);
+}
+
+/// The columns are apart, but the rows of the reverse passes meet.
+#[test]
+#[should_panic(expected = "have one colour")]
+fn a_bicolouring_whose_rows_meet() {
+    let narrow = SparsityPattern::from_rows(6, [vec![0, 1, 2], vec![3, 4, 5], vec![0], vec![3]]);
+    let colouring = Bicolouring::new(&narrow);
+    assert_eq!((colouring.rows(), colouring.columns()), (2, 0));
+    let program =
+        Program::record(6, |x: &[Var]| [x[0] * x[1] * x[2] * x[3], x[3] * x[4] * x[5], x[0], x[3]]);
+    let program = program.unwrap();
+    let pattern = SparsityPattern::jacobian(&program);
+    let _ = SparseDerivative::jacobian_by_both(&program, pattern, &colouring);
+}
+
+#[test]
 fn what_has_no_derivative_is_not_in_the_pattern() -> Result<(), ProgramError> {
     let program = Program::record(4, |x: &[Var]| {
         [Var::select_gt(x[0], x[1], x[2], 1.0), x[3].stop_gradient() * x[0], 3.0.into()]
@@ -206,6 +235,9 @@ proptest! {
         let rows = SparseDerivative::jacobian_by_rows(&program, pattern.clone(), &Colouring::rows(&pattern));
         approx::assert_relative_eq!(rows.unwrap().eval(&x).unwrap().to_dense(), expected, epsilon = 1e-12);
         let columns = Colouring::columns(&pattern);
+        // With at most three lengths of rows all divisions are tried, those of one side alone among them.
+        let fewest = columns.colours().min(Colouring::rows(&pattern).colours());
+        assert!(Bicolouring::new(&pattern).colours() <= fewest);
         let columns = SparseDerivative::jacobian_by_columns(&program, pattern, &columns);
         approx::assert_relative_eq!(columns.unwrap().eval(&x).unwrap().to_dense(), expected, epsilon = 1e-12);
         let sum = |x: &[Var]| each(x).into_iter().sum::<Var>();
