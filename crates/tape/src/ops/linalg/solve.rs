@@ -77,7 +77,47 @@ impl<E: Real> Elimination<E> {
 
     /// Solves with the matrix or its transpose, in place.
     pub(super) fn solve(&self, transposed: bool, b: &mut [E], columns: usize) {
-        let n = self.n;
+        self.factors().solve(transposed, b, columns);
+    }
+
+    fn factors(&self) -> Factors<'_, E, impl Iterator<Item = usize> + '_> {
+        Factors { n: self.n, l: &self.l, u: &self.u, perm: self.perm.iter().copied() }
+    }
+
+    /// How many numbers [`keep`](Self::keep) writes for a matrix of `n` rows.
+    fn kept(n: usize) -> usize {
+        (2 * n + 1) * n
+    }
+
+    /// Writes the factors down: `L`, `U`, and the numbers of the rows.
+    fn keep(&self, out: &mut [E]) {
+        let (l, rest) = out.split_at_mut(self.n * self.n);
+        let (u, perm) = rest.split_at_mut(self.n * self.n);
+        l.copy_from_slice(&self.l);
+        u.copy_from_slice(&self.u);
+        perm.iter_mut().zip(&self.perm).for_each(|(to, &row)| *to = E::lit(row as f64));
+    }
+}
+
+/// The factors of one matrix, wherever they are: `P A = L U`.
+struct Factors<'a, E, P> {
+    n: usize,
+    l: &'a [E],
+    u: &'a [E],
+    perm: P,
+}
+
+/// Those that [`Elimination::keep`] has written down.
+fn read<E: Real>(kept: &[E], n: usize) -> Factors<'_, E, impl Iterator<Item = usize> + '_> {
+    let (l, rest) = kept.split_at(n * n);
+    let (u, perm) = rest.split_at(n * n);
+    Factors { n, l, u, perm: perm.iter().map(|row| row.to_f64() as usize) }
+}
+
+impl<E: Real, P: Iterator<Item = usize>> Factors<'_, E, P> {
+    /// Solves with the matrix or its transpose, in place.
+    fn solve(self, transposed: bool, b: &mut [E], columns: usize) {
+        let Factors { n, l, u, perm } = self;
         if b.is_empty() {
             return;
         }
@@ -86,18 +126,18 @@ impl<E: Real> Elimination<E> {
         let from = b.to_vec();
         if transposed {
             // A = Pᵀ L U, so Aᵀ = Uᵀ Lᵀ P.
-            E::solve_triangular(&self.u, n, upper, b, columns);
-            E::solve_triangular(&self.l, n, unit_lower, b, columns);
+            E::solve_triangular(u, n, upper, b, columns);
+            E::solve_triangular(l, n, unit_lower, b, columns);
             let solved = b.to_vec();
-            for (row, &to) in solved.chunks_exact(columns).zip(&self.perm) {
+            for (row, to) in solved.chunks_exact(columns).zip(perm) {
                 b[to * columns..][..columns].copy_from_slice(row);
             }
         } else {
-            for (row, &at) in b.chunks_exact_mut(columns).zip(&self.perm) {
+            for (row, at) in b.chunks_exact_mut(columns).zip(perm) {
                 row.copy_from_slice(&from[at * columns..][..columns]);
             }
-            E::solve_triangular(&self.l, n, unit_lower, b, columns);
-            E::solve_triangular(&self.u, n, upper, b, columns);
+            E::solve_triangular(l, n, unit_lower, b, columns);
+            E::solve_triangular(u, n, upper, b, columns);
         }
     }
 }
@@ -106,11 +146,27 @@ impl<E: Real> Elimination<E> {
 ///
 /// The cotangent of `B` is `H` with `Aᵀ H = G`, that of `A` is `-H Xᵀ`; for the transposed system the
 /// transpose of it.
-struct Solve {
+///
+/// The factors are kept, and given to the system of the cotangents: so a matrix is eliminated once, for whatever order of
+/// derivatives. They are no input: what they depend on is the matrix, which is one.
+struct Solve<E: Real> {
     transposed: bool,
+    factors: Option<Tensor<E>>,
 }
 
-impl<E: Real> Op<E> for Solve {
+/// The factors of a batch of matrices that [`solutions`] has accepted, one after the other.
+fn eliminated<E: Real>(a: &Tensor<E>, n: usize) -> Result<Tensor<E>, Misfit> {
+    let count = batch(a.shape()).elements();
+    let mut kept = Tensor::uninitialised([count, Elimination::<E>::kept(n)].into());
+    let matrices = a.as_slice().chunks_exact((n * n).max(1));
+    let places = kept.as_mut_slice().chunks_exact_mut(Elimination::<E>::kept(n).max(1));
+    for (k, (a, place)) in matrices.zip(places).enumerate() {
+        Elimination::new(a, n).regular(k, count)?.keep(place);
+    }
+    Ok(kept)
+}
+
+impl<E: Real> Op<E> for Solve<E> {
     fn name(&self) -> &'static str {
         "solve"
     }
@@ -120,21 +176,25 @@ impl<E: Real> Op<E> for Solve {
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         inputs.iter().try_for_each(finite)?;
         let (shape, n) = solutions(inputs[0].shape(), inputs[1].shape())?;
-        let (count, columns) = (batch(inputs[0].shape()).elements(), shape[shape.rank() - 1]);
-        let mut last: Option<(usize, Elimination<E>)> = None;
-        for_each_system(inputs, outputs, |k, a, x| {
-            let elimination = match last.take() {
-                Some((of, elimination)) if of == k => elimination,
-                _ => Elimination::new(a, n).regular(k, count)?,
-            };
-            elimination.solve(self.transposed, x, columns);
-            last = Some((k, elimination));
+        let columns = shape[shape.rank() - 1];
+        let factors = match &self.factors {
+            Some(factors) => factors.clone(),
+            // A matrix that no right-hand side meets need not be regular.
+            None if shape.elements() == 0 => Tensor::zeros([0]),
+            None => eliminated(&inputs[0], n)?,
+        };
+        let kept = Elimination::<E>::kept(n);
+        for_each_system(inputs, outputs, |k, _, x| {
+            read(&factors.as_slice()[k * kept..][..kept], n).solve(self.transposed, x, columns);
             Ok(())
-        })
+        })?;
+        outputs.keep(factors);
+        Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
         let (a, x) = (call.inputs[0], call.outputs[0]);
-        let adjoint = Solve { transposed: !self.transposed };
+        let factors = Some(call.residuals[0].clone());
+        let adjoint = Solve { transposed: !self.transposed, factors };
         let h = match try_apply_op(adjoint, &[a, call.cotangent()]) {
             Ok(h) => h[0],
             Err(error) => return call.refuse(of_cotangents(error)),
@@ -178,6 +238,52 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_solve(self, b: TensorVar<E>) -> Result<Self, Error> {
         let (b, vector) = columns(b);
-        Ok(without_columns(try_apply_op(Solve { transposed: false }, &[self, b])?[0], vector))
+        Ok(without_columns(
+            try_apply_op(Solve { transposed: false, factors: None }, &[self, b])?[0],
+            vector,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::Tape;
+
+    #[test]
+    fn a_matrix_whose_factors_are_there_is_not_eliminated_again() {
+        let tape = Tape::new();
+        let a = Tensor::from([[0.0, 2.0, 1.0], [4.0, 1.0, 0.5], [1.0, 1.0, 3.0]]);
+        let b = tape.tensor([[1.0], [2.0], [3.0]]);
+        let factors = eliminated(&a, 3).unwrap_or_else(|_| panic!("it is regular"));
+        // Of another matrix, which would give another solution.
+        let other = tape.tensor(Tensor::eye(3));
+        for transposed in [false, true] {
+            let with = Solve { transposed, factors: Some(factors.clone()) };
+            let made = crate::apply_op(with, &[other, b])[0].value();
+            let own = tape.constant(&a);
+            let own = if transposed { own.matrix_transpose() } else { own };
+            let expected = own.solve(b).value();
+            for (made, expected) in made.iter().zip(expected.iter()) {
+                assert!((made - expected).abs() < 1e-14, "{made} and {expected}");
+            }
+        }
+        // Nor for the system of the cotangents.
+        let call = Backward {
+            inputs: &[other, b],
+            outputs: &[b],
+            cotangents: &[Some(b)],
+            residuals: &[factors],
+            needed: &[false, true],
+            tag: b.tag,
+            refusal: &RefCell::default(),
+        };
+        let made = Solve { transposed: false, factors: None }.vjp(&call)[1].expect("it is needed");
+        let expected = tape.constant(&a).matrix_transpose().solve(b).value();
+        for (made, expected) in made.value().iter().zip(expected.iter()) {
+            assert!((made - expected).abs() < 1e-14, "{made} and {expected}");
+        }
     }
 }
