@@ -59,7 +59,10 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         return Err(Error::shape(name, &shapes, detail));
     }
     let mut outputs = Outputs::new(name, out_shapes);
-    let profiler = registry::find::<E>(on_tape.tag).0.profiler.clone();
+    let (profiler, watched) = {
+        let (inner, _) = registry::find::<E>(on_tape.tag);
+        (inner.profiler.clone(), inner.watch().is_some())
+    };
     let mut frame = profiler.and_then(|profiler| profiler.operation(name));
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
@@ -70,7 +73,7 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     }
     drop(frame);
     drop(shapes);
-    if let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
+    if watched && let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
         watch.look_at_call(name, &values, &tensors);
     }
     let location = Location::caller();
