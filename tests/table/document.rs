@@ -60,6 +60,24 @@ that of the gradient, not told apart below 1e-11, and that of the Hessian, not t
 kinks, poles and other edges is in [kinks.md](kinks.md).
 ";
 
+/// What people know from elsewhere and look for in vain.
+const ABSENT: &str = "
+## What is not here
+
+Options that others have, and what does the same:
+
+- Axes that are kept: `argmax_axis`, `argmin_axis`, `median_axis`, `quantile_axis`, `all_axes` and `any_axes` drop theirs; `unsqueeze` puts it back.
+- Slices with a negative step: `flip`, then `slice_step`.
+- Norms of an order below 1, which are none; for a count of what is not 0 there is `signum`.
+- Convolutions with another padding than zeros: `pad`, then the convolution. Pooling with dilated windows, with windows that reach beyond the padded image \
+(`ceil_mode`), and means over what is inside of it alone (`count_include_pad`): `pad`, then `windows` and a reduction.
+- `interpolate` for other than images: lines and volumes are reshaped.
+- The gradient of `embedding` is a whole tensor: rows that were not asked for are its zeros, and the others are added to it in place.
+- Several layers and directions of `lstm` and `gru`: a loop, and `flip`. A cell is a sequence of length 1.
+- `softplus` with a factor: `(x * beta).softplus() / beta`. Losses with parts that depend on the target alone (`full`), and targets as logarithms: one more term, and `exp`.
+- `one_hot` makes plain tensors (`Tensor::one_hot`), and has no derivative that a row could be about.
+";
+
 /// The exponent of the smallest power of ten that is not below an error.
 fn exponent(error: f64, order: usize) -> i32 {
     let exact = if error > 0.0 { error.log10().ceil() as i32 } else { i32::MIN };
@@ -128,7 +146,7 @@ fn document(rows: &[Row], file: &str) -> String {
         rows.len(),
         differentiable.count(),
     );
-    text
+    text + ABSENT
 }
 
 /// Compares the table with the file, or writes it.
