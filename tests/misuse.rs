@@ -213,6 +213,9 @@ fn stale_handles() {
     misuse!(x + y, "reset or dropped");
     misuse!(y + x, "reset or dropped");
     misuse!(u + t, "reset or dropped");
+    misuse!(u.mse_loss(t), "reset or dropped");
+    misuse!(u.l1_loss(t, Reduction::Sum), "reset or dropped");
+    misuse!(stack(&[u, t], 0), "reset or dropped");
     assert!(x.backward().is_err());
     drop(tape);
     misuse!(y + y, "reset or dropped");

@@ -47,7 +47,11 @@ impl Reduction {
 /// An error unless all shapes are equal.
 #[track_caller]
 fn equal_shapes<E: Real>(name: &'static str, operands: &[TensorVar<E>]) -> Result<(), Error> {
-    let shapes: SmallVec<[Shape; 3]> = operands.iter().map(|x| x.shape()).collect();
+    // A loop and not `map`: a closure would lose the caller's line.
+    let mut shapes: SmallVec<[Shape; 3]> = SmallVec::new();
+    for operand in operands {
+        shapes.push(operand.shape());
+    }
     if shapes.iter().all(|shape| *shape == shapes[0]) {
         return Ok(());
     }
