@@ -66,12 +66,12 @@ const ABSENT: &str = "
 
 Options that others have, and what does the same:
 
-- Axes that are kept: `argmax_axis`, `argmin_axis`, `median_axis`, `quantile_axis`, `all_axes` and `any_axes` drop theirs; `unsqueeze` puts it back.
+- Axes that are kept: `median_axis`, `quantile_axis`, `all_axes` and `any_axes` drop theirs; `unsqueeze` puts it back. (Indices, such as those of `argmax_axis`, have no shape.)
 - Slices with a negative step: `flip`, then `slice_step`.
-- Norms of an order below 1, which are none; for a count of what is not 0 there is `signum`.
+- Norms of an order below 1, which are none. What is not 0 is counted by `where_(x, 1.0, 0.0).sum()`.
 - Convolutions with another padding than zeros: `pad`, then the convolution. Pooling with dilated windows, with windows that reach beyond the padded image \
 (`ceil_mode`), and means over what is inside of it alone (`count_include_pad`): `pad`, then `windows` and a reduction.
-- `interpolate` for other than images: lines and volumes are reshaped.
+- `interpolate` is for images: a line is one of height 1. There is none for volumes.
 - The gradient of `embedding` is a whole tensor: rows that were not asked for are its zeros, and the others are added to it in place.
 - Several layers and directions of `lstm` and `gru`: a loop, and `flip`. A cell is a sequence of length 1.
 - `softplus` with a factor: `(x * beta).softplus() / beta`. Losses with parts that depend on the target alone (`full`), and targets as logarithms: one more term, and `exp`.
