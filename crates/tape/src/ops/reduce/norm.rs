@@ -64,7 +64,8 @@ impl<E: Real> TensorVar<E> {
     ///
     /// The derivative is 0 where all elements are 0, and for 1 and infinity where an element is 0. For infinity it
     /// is shared equally among equals. For `1 < p < 2` the second derivative at an element 0 is NaN where it is
-    /// infinite. The powers must not overflow.
+    /// infinite. The powers must not overflow; where all of
+    /// them vanish (of numbers below 1e-162, in single precision 1e-23), the norm and its derivative are 0.
     ///
     /// ```
     /// use tape::Tape;
