@@ -9,6 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::primitive::Primitive;
 use crate::vector::{Arithmetic, Task, at_best_level, prefetch};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
@@ -440,5 +441,6 @@ pub fn where_<E: Real>(
     x: impl Into<TensorVar<E>>,
     y: impl Into<TensorVar<E>>,
 ) -> TensorVar<E> {
-    TensorVar::select_gt(mask.into().abs(), E::ZERO, x, y)
+    let choices = [mask.into().abs(), TensorVar::scalar_constant(E::ZERO), x.into(), y.into()];
+    expect(TensorVar::try_named("where_", Primitive::SelectGt, &choices))
 }
