@@ -1,7 +1,7 @@
 //! Running a task in the widest instructions that the processor has.
 //!
-//! This is the only `unsafe` of the vectorised functions: a function that is compiled for more
-//! instructions than the program at large may be called only after asking the processor.
+//! A function that is compiled for more instructions than the program at large may be called only after
+//! asking the processor, so this is `unsafe`; of the vectorised functions nothing else is.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
