@@ -15,7 +15,8 @@ const USAGE: &str = "usage: wengert-bench programs [NAMES] [--seconds S] [--json
 /// What is measured, and what with.
 const NOTES: &str = "\
 hand: the plain function without a derivative; for sparse/* the gradient as a program; for many/2threads
-the same on one thread (a ratio of 0.5 is twice as fast); for revolve the plain loop.
+the same on one thread (a ratio of 0.5 is twice as fast); for revolve the plain loop. one/* is run by the interpreter of
+steps, code/* is the same program in machine code.
 ns/instr.: of the program that is run, per point where there are many.";
 
 /// One measured program.

@@ -1,7 +1,7 @@
 //! The programs that are measured.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wengert::autograd::checkpoint::{forward_steps, loop_gradient};
 use wengert::autograd::sparse::SparseDerivative;
@@ -19,17 +19,73 @@ pub(crate) const CASES: &[Case] = &[
         run: rosenbrock,
     },
     Case { name: "one/rosenbrock-long", what: "the same of 100,000", run: long_rosenbrock },
-    Case { name: "one/lotka-volterra", what: "100 steps of RK4, gradient by 6 inputs", run: lotka },
-    Case { name: "one/s4", what: "100,000 steps of RK4, gradient by 6 inputs", run: s4 },
-    Case { name: "one/s4-forward", what: "the same gradient by forward mode", run: s4_forward },
-    Case { name: "one/gmm", what: "a mixture of 5 Gaussians on 20 points", run: mixture },
+    Case {
+        name: "one/lotka-volterra",
+        what: "100 steps of RK4, gradient by 6 inputs",
+        run: |s| lotka(s, By::Steps),
+    },
+    Case {
+        name: "one/s4",
+        what: "100,000 steps of RK4, gradient by 6 inputs",
+        run: |s| s4(s, By::Steps),
+    },
+    Case {
+        name: "one/s4-forward",
+        what: "the same gradient by forward mode",
+        run: |s| s4_forward(s, By::Steps),
+    },
+    Case {
+        name: "one/gmm",
+        what: "a mixture of 5 Gaussians on 20 points",
+        run: |s| mixture(s, By::Steps),
+    },
     Case { name: "one/lse", what: "log-sum-exp of 1,000 numbers", run: log_sum_exp },
     Case { name: "one/ode", what: "a triangular system of 100, 10 steps of RK4", run: triangular },
+    Case {
+        name: "code/lotka-volterra",
+        what: "as one/lotka-volterra, in machine code",
+        run: |s| lotka(s, By::Code),
+    },
+    Case { name: "code/s4", what: "as one/s4, in machine code", run: |s| s4(s, By::Code) },
+    Case {
+        name: "code/s4-forward",
+        what: "as one/s4-forward, in machine code",
+        run: |s| s4_forward(s, By::Code),
+    },
+    Case { name: "code/gmm", what: "as one/gmm, in machine code", run: |s| mixture(s, By::Code) },
     Case { name: "many/black-scholes", what: "10,000 options, 5 derivatives", run: black_scholes },
     Case { name: "many/2threads", what: "the same on two threads", run: black_scholes_on_two },
     Case { name: "sparse/hessian", what: "chain of 100,000, all second derivatives", run: hessian },
     Case { name: "revolve", what: "1,000,000 steps of RK4 with 30 snapshots", run: revolve },
 ];
+
+/// What runs a program.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    /// The interpreter of its steps.
+    Steps,
+    /// The processor.
+    Code,
+}
+
+impl By {
+    fn ready(self, program: Program) -> Program {
+        match self {
+            By::Steps => program,
+            By::Code => program.in_machine_code(),
+        }
+    }
+
+    /// What the first run has made, and in what time.
+    fn note(self, program: &Program, first: Duration) -> String {
+        let (kilobytes, ms) =
+            (program.stats().machine_code as f64 / 1e3, 1e3 * first.as_secs_f64());
+        match self {
+            By::Steps => String::new(),
+            By::Code => format!(", {kilobytes:.0} kB of code, first run {ms:.1} ms"),
+        }
+    }
+}
 
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()))
@@ -37,8 +93,18 @@ fn close(a: f64, b: f64) -> bool {
 
 /// A function at one point: value and gradient by the program, the value by the function itself.
 fn one_point(seconds: f64, x: &[f64], program: &Program, plain: impl Fn(&[f64]) -> f64) -> Row {
+    one_point_by(By::Steps, seconds, x, program, plain)
+}
+
+fn one_point_by(
+    by: By,
+    seconds: f64,
+    x: &[f64],
+    program: &Program,
+    plain: impl Fn(&[f64]) -> f64,
+) -> Row {
     let start = Instant::now();
-    let both = program.value_and_gradient().expect("a function of numbers");
+    let both = by.ready(program.value_and_gradient().expect("a function of numbers"));
     let made = start.elapsed();
     let mut workspace = Workspace::default();
     let mut results = vec![0.0; both.outputs()];
@@ -46,7 +112,9 @@ fn one_point(seconds: f64, x: &[f64], program: &Program, plain: impl Fn(&[f64]) 
         both.eval_into(black_box(x), results, workspace).expect("the recorded branches");
         results[0]
     };
+    let start = Instant::now();
     let value = run(&mut results, &mut workspace);
+    let code = by.note(&both, start.elapsed());
     let values_ok = close(value, plain(x)) && slope_ok(x, &results[1..], &plain);
     let instructions = both.stats().instructions as f64;
     let batch = (2e4 / instructions).clamp(1.0, 1000.0) as usize;
@@ -54,7 +122,8 @@ fn one_point(seconds: f64, x: &[f64], program: &Program, plain: impl Fn(&[f64]) 
         interleaved(seconds, batch, &mut || run(&mut results, &mut workspace), &mut || {
             plain(black_box(x))
         });
-    let note = format!("{instructions} instructions, made in {:.1} ms", 1e3 * made.as_secs_f64());
+    let made = 1e3 * made.as_secs_f64();
+    let note = format!("{instructions} instructions, made in {made:.1} ms{code}");
     Row { samples, instructions, values_ok, note }
 }
 
@@ -112,21 +181,21 @@ fn solve<T: Elementary>(p: &[T], steps: usize) -> T {
 
 const START: [f64; 6] = [1.5, 1.0, 3.0, 1.0, 1.0, 1.0];
 
-fn lotka(seconds: f64) -> Row {
-    one_point(seconds, &START, &record(6, |p| solve(p, 100)), |p| solve(p, 100))
+fn lotka(seconds: f64, by: By) -> Row {
+    one_point_by(by, seconds, &START, &record(6, |p| solve(p, 100)), |p| solve(p, 100))
 }
 
-fn s4(seconds: f64) -> Row {
-    one_point(seconds, &START, &record(6, |p| solve(p, 100_000)), |p| solve(p, 100_000))
+fn s4(seconds: f64, by: By) -> Row {
+    one_point_by(by, seconds, &START, &record(6, |p| solve(p, 100_000)), |p| solve(p, 100_000))
 }
 
 /// The tangents in the directions of all inputs, in one run.
-fn s4_forward(seconds: f64) -> Row {
+fn s4_forward(seconds: f64, by: By) -> Row {
     let plain = |p: &[f64]| solve(p, 100_000);
     let start = Instant::now();
     let recorded = record(6, |p| solve(p, 100_000));
     let recording = start.elapsed();
-    let jvp = recorded.jvp().expect("a function of numbers");
+    let jvp = by.ready(recorded.jvp().expect("a function of numbers"));
     let units: Vec<f64> = (0..36).map(|i| f64::from(u8::from(i % 7 == 0))).collect();
     let run = |gradient: &mut [f64]| {
         let point = black_box(&START).iter().map(std::slice::from_ref);
@@ -135,21 +204,23 @@ fn s4_forward(seconds: f64) -> Row {
         gradient[0]
     };
     let mut gradient = [0.0; 6];
+    let first = Instant::now();
     run(&mut gradient);
-    let made = start.elapsed();
+    let (made, code) = (start.elapsed(), by.note(&jvp, first.elapsed()));
     let values_ok = slope_ok(&START, &gradient, plain);
     let samples =
         interleaved(seconds, 1, &mut || run(&mut gradient), &mut || plain(black_box(&START)));
     let instructions = jvp.stats().instructions as f64;
     let [recording, made] = [recording, made].map(|time| 1e3 * time.as_secs_f64());
-    let note =
-        format!("{instructions} instructions, recorded in {recording:.1} ms, made in {made:.1} ms");
+    let note = format!(
+        "{instructions} instructions, recorded in {recording:.1} ms, made in {made:.1} ms{code}"
+    );
     Row { samples, instructions, values_ok, note }
 }
 
 /// The negative log-likelihood of 20 points under a mixture of 5 Gaussians in 2 dimensions, by weights, means
 /// and precisions.
-fn mixture(seconds: f64) -> Row {
+fn mixture(seconds: f64, by: By) -> Row {
     fn f<T: Elementary>(x: &[T]) -> T {
         let likelihood = |i: usize| {
             let place = [(i as f64).cos(), (1.7 * i as f64).sin()];
@@ -164,7 +235,7 @@ fn mixture(seconds: f64) -> Row {
         let weights = (1..5).fold(x[0].exp(), |sum, k| sum + x[5 * k].exp()).ln();
         (1..20).fold(likelihood(0), |sum, i| sum + likelihood(i)) - T::lit(20.0) * weights
     }
-    one_point(seconds, &point(25), &record(25, f), f)
+    one_point_by(by, seconds, &point(25), &record(25, f), f)
 }
 
 fn log_sum_exp(seconds: f64) -> Row {

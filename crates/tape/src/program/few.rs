@@ -9,9 +9,14 @@ use super::passes::Renumbering;
 use super::point::{Lane, LaneCode};
 use crate::Real;
 
-/// The program for inputs that differ from point to point, or do not. It must be in primitives only.
-pub(super) fn few_code<E: Real>(body: &Body<E>, differs: &[bool]) -> LaneCode<E> {
-    LaneCode::new(&interleaved(body, differs), differs)
+/// The program for inputs that differ from point to point, or do not. It must be in primitives only; `machine_code` says
+/// whether it is to be machine code if this machine has it.
+pub(super) fn few_code<E: Real>(
+    body: &Body<E>,
+    differs: &[bool],
+    machine_code: bool,
+) -> LaneCode<E> {
+    LaneCode::new(&interleaved(body, differs), differs, machine_code)
 }
 
 /// The outputs at up to `LANES` points, and at least one. A column has an element for each point or one for all.

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::body::{Body, Code, Operand, Source};
 use super::few::{few_code, run_few};
 use super::passes::{inlined, with_changes};
-use super::point::{LANES, Lane, LaneCode};
+use super::point::{LANES, Lane, LaneCode, PointCode};
 use super::{Program, ProgramError};
 use crate::cluster::{self, Compensated, Data, Plan, Repetition};
 use crate::threads;
@@ -315,6 +315,13 @@ impl<E: Real> Program<E> {
         ProgramError::BranchChanged { location, held: condition.held, point: None }
     }
 
+    /// The bytes of machine code that there are by now.
+    pub(super) fn machine_code(&self) -> usize {
+        let plans = self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let few: usize = plans.few.values().map(|code| code.machine_code()).sum();
+        few + self.shared.point.get().map_or(0, PointCode::machine_code)
+    }
+
     /// The list in primitives, with an output for each comparison.
     fn list(&self) -> Arc<Body<E>> {
         Arc::new(with_changes(&inlined(self.body())))
@@ -329,12 +336,14 @@ impl<E: Real> Program<E> {
         mut outputs: SmallVec<[&mut [E]; 8]>,
     ) -> Result<SmallVec<[E; 8]>, ProgramError> {
         let differs: Vec<bool> = columns.iter().map(|column| column.len() != 1).collect();
+        let machine_code = self.shared.machine_code;
         let code = {
             let mut plans = self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner);
             let Plans { body, few, .. } = &mut *plans;
             let body = body.get_or_insert_with(|| self.list());
             let code = few.entry(differs);
-            let code = code.or_insert_with_key(|differs| Arc::new(few_code(body, differs)));
+            let code =
+                code.or_insert_with_key(|differs| Arc::new(few_code(body, differs, machine_code)));
             code.clone()
         };
         let made = run_few(&code, columns, points);

@@ -6,6 +6,11 @@
 
 mod code;
 mod lanes;
+#[cfg(all(feature = "jit", target_arch = "x86_64", any(unix, windows)))]
+mod native;
+#[cfg(not(all(feature = "jit", target_arch = "x86_64", any(unix, windows))))]
+#[path = "point/native/absent.rs"]
+mod native;
 mod repeats;
 mod rolled;
 mod run;
@@ -15,6 +20,7 @@ use super::passes::inlined;
 use crate::Real;
 
 use code::{PointCall, Step, steps};
+use native::Native;
 use rolled::Rolled;
 
 pub(super) use lanes::{LANES, Lane, LaneCode};
@@ -38,6 +44,8 @@ pub(super) struct PointCode<E: Real> {
     /// The numbers of the array: inputs, constants, slots.
     size: usize,
     work: Work<E>,
+    /// The steps as machine code.
+    native: Option<Native<E>>,
     outputs: Vec<u32>,
     conditions: Vec<u32>,
 }
@@ -51,7 +59,8 @@ enum Work<E: Real> {
 }
 
 impl<E: Real> PointCode<E> {
-    pub(super) fn new(body: &Body<E>) -> Self {
+    /// `machine_code` says whether there is to be any, if this machine has it.
+    pub(super) fn new(body: &Body<E>, machine_code: bool) -> Self {
         let body = inlined(body);
         let first = body.inputs + body.constants.len();
         let (work, slots, places) = match Rolled::new(&body) {
@@ -69,16 +78,23 @@ impl<E: Real> PointCode<E> {
             Source::Constant(k) => body.inputs as u32 + k,
             Source::Value(v) => places[v as usize],
         };
-        let code = PointCode {
+        let mut code = PointCode {
             inputs: body.inputs,
             size: first + slots,
             work,
+            native: None,
             outputs: body.outputs.iter().map(|&o| place(o)).collect(),
             conditions: body.conditions.iter().map(|c| place(c.operand)).collect(),
             constants: body.constants.clone(),
         };
         let (Work::Steps(steps, _) | Work::Rolled(Rolled { steps, .. })) = &code.work;
         run::check(steps, code.size);
+        if let Work::Steps(steps, calls) = &code.work
+            && machine_code
+        {
+            let native = Native::numbers(steps, calls.iter().map(|call| call.at), code.size);
+            code.native = native;
+        }
         code
     }
 
@@ -93,13 +109,18 @@ impl<E: Real> PointCode<E> {
         let places = &mut memory[..self.size];
         match &self.work {
             Work::Steps(steps, calls) => {
+                let run =
+                    |piece: usize, from: usize, to: usize, places: &mut [E]| match &self.native {
+                        Some(native) => native.run(piece, steps, places),
+                        None => run::run(&steps[from..to], places),
+                    };
                 let mut done = 0;
-                for call in calls {
-                    run::run(&steps[done..call.at], places);
+                for (piece, call) in calls.iter().enumerate() {
+                    run(piece, done, call.at, places);
                     call.run(places, &mut workspace.arguments);
                     done = call.at;
                 }
-                run::run(&steps[done..], places);
+                run(calls.len(), done, steps.len(), places);
             }
             Work::Rolled(rolled) => rolled.run(places, run::run),
         }
@@ -108,6 +129,11 @@ impl<E: Real> PointCode<E> {
         }
         workspace.indicators.clear();
         workspace.indicators.extend(self.conditions.iter().map(|&c| memory[c as usize]));
+    }
+
+    /// The bytes of machine code.
+    pub(super) fn machine_code(&self) -> usize {
+        self.native.as_ref().map_or(0, Native::bytes)
     }
 
     /// What the comparisons gave in the last run.

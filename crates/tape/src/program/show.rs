@@ -21,6 +21,9 @@ pub struct ProgramStats {
     pub constants: usize,
     /// The comparisons that every run checks.
     pub conditions: usize,
+    /// The bytes of machine code that runs so far have made: none before the first run, or where there is no machine
+    /// code; see [`Program::in_machine_code`].
+    pub machine_code: usize,
 }
 
 impl<E: Real> Program<E> {
@@ -33,6 +36,7 @@ impl<E: Real> Program<E> {
             instructions: body.instructions.len(),
             constants: body.constants.len(),
             conditions: body.conditions.len(),
+            machine_code: self.machine_code(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! out what it is. What does not differ from point to point is in all lanes; of functions it is computed once.
 
 use super::code::{Action, Lowest, PAIRS, Step, TWO_PRODUCTS, steps};
+use super::native::Native;
 use super::repeats::{Repeat, repeats};
 use crate::Real;
 use crate::primitive::Primitive;
@@ -25,13 +26,15 @@ pub(in crate::program) struct LaneCode<E: Real> {
     size: usize,
     steps: Vec<Step>,
     repeats: Vec<Repeat>,
+    /// The steps as machine code.
+    native: Option<Native<E>>,
     outputs: Vec<u32>,
 }
 
 impl<E: Real> LaneCode<E> {
     /// The program, which must be in primitives and without calls or comparisons. `differs` says of each input
-    /// whether it differs from point to point.
-    pub(in crate::program) fn new(body: &Body<E>, differs: &[bool]) -> Self {
+    /// whether it differs from point to point, `machine_code` whether there is to be any, if this machine has it.
+    pub(in crate::program) fn new(body: &Body<E>, differs: &[bool], machine_code: bool) -> Self {
         let (mut steps, _, slots, places) = steps(body, &mut Lowest::default(), true);
         let first = body.inputs + body.constants.len();
         let place = |operand: Operand| match operand.source() {
@@ -39,7 +42,7 @@ impl<E: Real> LaneCode<E> {
             Source::Constant(k) => body.inputs as u32 + k,
             Source::Value(v) => places[v as usize],
         };
-        let outputs = body.outputs.iter().map(|&o| place(o)).collect();
+        let outputs: Vec<u32> = body.outputs.iter().map(|&o| place(o)).collect();
         let mut differing = differs.to_vec();
         differing.resize(first + slots, false);
         for step in &mut steps {
@@ -51,7 +54,17 @@ impl<E: Real> LaneCode<E> {
             differing[step.out as usize] = !step.uniform;
         }
         let repeats = repeats(&mut steps);
-        LaneCode { constants: body.constants.clone(), size: first + slots, steps, repeats, outputs }
+        let size = first + slots;
+        let native = match machine_code {
+            true => Native::lanes(&steps, &repeats, &outputs, size),
+            false => None,
+        };
+        LaneCode { constants: body.constants.clone(), size, steps, repeats, native, outputs }
+    }
+
+    /// The bytes of machine code.
+    pub(in crate::program) fn machine_code(&self) -> usize {
+        self.native.as_ref().map_or(0, Native::bytes)
     }
 
     /// The outputs, for inputs that hold a number for each point.
@@ -60,7 +73,10 @@ impl<E: Real> LaneCode<E> {
         memory.extend(inputs);
         memory.extend(self.constants.iter().map(|&c| Lane([c; LANES])));
         memory.resize(self.size, Lane([E::ZERO; LANES]));
-        at_best_level(Run { code: self, memory: &mut memory });
+        match &self.native {
+            Some(native) => native.run_lanes(&self.steps, &mut memory),
+            None => at_best_level(Run { code: self, memory: &mut memory }),
+        }
         self.outputs.iter().map(|&place| memory[place as usize]).collect()
     }
 }
@@ -88,7 +104,7 @@ impl<E: Real> Task for Run<'_, E> {
 }
 
 #[inline(always)]
-fn one<E: Real>(step: &Step, memory: &mut [Lane<E>]) {
+pub(super) fn one<E: Real>(step: &Step, memory: &mut [Lane<E>]) {
     const ADD: u8 = Primitive::Add as u8;
     const SUB: u8 = Primitive::Sub as u8;
     const MUL: u8 = Primitive::Mul as u8;

@@ -1,0 +1,33 @@
+//! Where there is no machine code: on other processors, and without the feature `jit`.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use super::code::Step;
+use super::lanes::Lane;
+use super::repeats::Repeat;
+
+/// There is none.
+pub(super) struct Native<E>(Infallible, PhantomData<E>);
+
+impl<E> Native<E> {
+    pub(super) fn numbers(_: &[Step], _: impl Iterator<Item = usize>, _: usize) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn lanes(_: &[Step], _: &[Repeat], _: &[u32], _: usize) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match self.0 {}
+    }
+
+    pub(super) fn run(&self, _: usize, _: &[Step], _: &mut [E]) {
+        match self.0 {}
+    }
+
+    pub(super) fn run_lanes(&self, _: &[Step], _: &mut [Lane<E>]) {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,173 @@
+//! The few instructions that are needed, as bytes.
+//!
+//! Source: Intel, Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX). All registers that hold
+//! numbers belong to the callee in the calling convention of System V, so nothing of them is saved.
+
+/// What an instruction works on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Whether the numbers have 64 bits, else 32.
+    pub(super) double: bool,
+    /// How many of them an instruction takes: 1, or as many as fill a vector of 256 or 512 bits.
+    pub(super) lanes: usize,
+    /// The distance of two places of the memory in bytes.
+    pub(super) stride: usize,
+    /// The registers that there are: with 32 of them the instructions have the longer prefix (EVEX).
+    pub(super) registers: u8,
+}
+
+/// The last operand of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Register(u8),
+    /// A place of the memory.
+    Memory(u32),
+    Constant(Constant),
+}
+
+/// Numbers that stand before the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Constant {
+    /// The sign bit alone.
+    Sign,
+    /// All bits but the sign.
+    Magnitude,
+    One,
+}
+
+/// The opcodes of those with a register for the result and one for the first operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Opcode {
+    Load = 0x10,
+    Store = 0x11,
+    Sqrt = 0x51,
+    And = 0x54,
+    Xor = 0x57,
+    Add = 0x58,
+    Mul = 0x59,
+    Sub = 0x5C,
+    Div = 0x5E,
+}
+
+/// The bytes of a constant: a whole vector.
+const CONSTANT: usize = 64;
+
+/// Writes code.
+pub(super) struct Encoder {
+    form: Form,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Encoder {
+    /// With the constants at the beginning.
+    pub(super) fn new(form: Form) -> Self {
+        let constants = match form.double {
+            true => [1 << 63, !(1 << 63), 1f64.to_bits()],
+            false => [1 << 31, !(1 << 31), 1f32.to_bits()]
+                .map(|half: u32| u64::from(half) << 32 | u64::from(half)),
+        };
+        let bytes = constants.iter().flat_map(|c| c.to_le_bytes().repeat(CONSTANT / 8)).collect();
+        Encoder { form, bytes }
+    }
+
+    /// `target = first opcode source`. Where there is no first operand, `first` is 0; what a store writes is
+    /// its target.
+    pub(super) fn instruction(&mut self, opcode: Opcode, target: u8, first: u8, source: Source) {
+        let Form { double, lanes, registers, .. } = self.form;
+        // 66 stands for vectors of doubles, none for those of singles; F2 and F3 for one of them.
+        let prefix: u8 = match (opcode, lanes, double) {
+            (Opcode::And | Opcode::Xor, ..) => 1,
+            (_, 1, true) => 3,
+            (_, 1, false) => 2,
+            (_, _, double) => u8::from(double),
+        };
+        let number = match source {
+            Source::Register(register) => register,
+            // The register that holds the address: rbx.
+            Source::Memory(_) => 3,
+            Source::Constant(_) => 5,
+        };
+        // Bits of the numbers of registers stand inverted in the prefix.
+        let bit = |number: u8, bit: u8, at: u8| (!number >> bit & 1) << at;
+        let rest = (!first & 15) << 3;
+        if registers == 32 {
+            let (vector, wide) = (2 << 5, 1 << 7);
+            self.bytes.extend([
+                0x62,
+                bit(target, 3, 7) | bit(number, 4, 6) | bit(number, 3, 5) | bit(target, 4, 4) | 1,
+                wide | rest | 4 | prefix,
+                vector | bit(first, 4, 3),
+            ]);
+        } else {
+            let vector = u8::from(lanes > 1) << 2;
+            let high = bit(target, 3, 7) | bit(0, 0, 6) | bit(number, 3, 5) | 1;
+            self.bytes.extend([0xC4, high, rest | vector | prefix]);
+        }
+        let (kind, displacement) = match source {
+            Source::Register(_) => (0b11, None),
+            Source::Memory(place) => (0b10, Some(place as usize * self.form.stride)),
+            Source::Constant(constant) => (0b00, Some(constant as usize * CONSTANT)),
+        };
+        self.bytes.extend([opcode as u8, kind << 6 | (target & 7) << 3 | number & 7]);
+        if let Some(displacement) = displacement {
+            let from = match source {
+                // Relative to the next instruction.
+                Source::Constant(_) => self.bytes.len() + 4,
+                _ => 0,
+            };
+            self.displacement(displacement as i64 - from as i64);
+        }
+    }
+
+    fn displacement(&mut self, distance: i64) {
+        let distance = i32::try_from(distance).expect("lists are limited so that distances fit");
+        self.bytes.extend(distance.to_le_bytes());
+    }
+
+    /// The beginning of a function of (address of the memory, of the steps, of what is called back, of what that
+    /// is to know). Its place.
+    pub(super) fn begin(&mut self) -> usize {
+        let start = self.bytes.len();
+        // push rbx, r12, r13, r14, r15: with the return address the stack is a multiple of 16 bytes again.
+        self.bytes.extend([0x53, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57]);
+        // mov rbx, rdi; mov r12, rsi; mov r13, rdx; mov r14, rcx.
+        self.bytes.extend([0x48, 0x89, 0xFB, 0x49, 0x89, 0xF4, 0x49, 0x89, 0xD5, 0x49, 0x89, 0xCE]);
+        start
+    }
+
+    /// The end of the function.
+    pub(super) fn end(&mut self) {
+        self.leave_vectors();
+        // pop r15, r14, r13, r12, rbx; ret.
+        self.bytes.extend([0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5B, 0xC3]);
+    }
+
+    /// Calls back for the step at a distance from the first one.
+    pub(super) fn call_back(&mut self, distance: usize) {
+        self.leave_vectors();
+        // mov rdi, r14; lea rsi, [r12 + distance]; call r13.
+        self.bytes.extend([0x4C, 0x89, 0xF7, 0x49, 0x8D, 0xB4, 0x24]);
+        self.displacement(distance as i64);
+        self.bytes.extend([0x41, 0xFF, 0xD5]);
+    }
+
+    /// vzeroupper: code for shorter vectors is slow where upper halves are in use.
+    fn leave_vectors(&mut self) {
+        self.bytes.extend([0xC5, 0xF8, 0x77]);
+    }
+
+    /// What follows is done so many times, up to [`end_loop`](Encoder::end_loop), which takes the result.
+    pub(super) fn begin_loop(&mut self, times: usize) -> usize {
+        // mov r15, times.
+        self.bytes.extend([0x49, 0xBF]);
+        self.bytes.extend((times as u64).to_le_bytes());
+        self.bytes.len()
+    }
+
+    pub(super) fn end_loop(&mut self, start: usize) {
+        // dec r15; jnz start.
+        self.bytes.extend([0x49, 0xFF, 0xCF, 0x0F, 0x85]);
+        self.displacement(start as i64 - (self.bytes.len() + 4) as i64);
+    }
+}
