@@ -133,7 +133,7 @@ fn a_long_loop() -> Result<(), ProgramError> {
         };
         (0..1234).fold((x[2], x[3]), turn).0
     }
-    fn check_loop(program: &Program, x: &[f64]) -> Result<(), ProgramError> {
+    fn check_loop(program: &Program, x: &[f64]) -> Result<Program, ProgramError> {
         let n = x.len();
         let jvp = program.jvp()?;
         let units: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i % (n + 1) == 0))).collect();
@@ -141,18 +141,18 @@ fn a_long_loop() -> Result<(), ProgramError> {
             x.iter().map(std::slice::from_ref).chain(units.chunks(n)).collect();
         let code = jvp.clone().in_machine_code();
         same(&code.eval_many(&columns)?.concat(), &jvp.eval_many(&columns)?.concat(), "tangents");
-        if is_there() {
-            // The loop is one: it is far shorter than the list.
-            let stats = code.stats();
-            assert!((1..stats.instructions).contains(&stats.machine_code), "{stats:?}");
-        }
         // Thousands of places, whose distances need more than a byte.
         let both = program.value_and_gradient()?;
         same(&both.clone().in_machine_code().eval(x)?, &both.eval(x)?, "gradient");
-        Ok(())
+        Ok(code)
     }
-    check_loop(&Program::record(6, |x: &[Var]| rabbits(x))?, &[1.5, 1.0, 3.0, 1.0, 1.0, 1.2])?;
-    check_loop(&Program::record(4, |x: &[Var]| pendulum(x))?, &[1.3, 0.2, 0.5, -0.1])
+    let rabbits = Program::record(6, |x: &[Var]| rabbits(x))?;
+    let stats = check_loop(&rabbits, &[1.5, 1.0, 3.0, 1.0, 1.0, 1.2])?.stats();
+    // The loop is one: it is far shorter than the list.
+    assert!(stats.machine_code < stats.instructions, "{stats:?}");
+    let pendulum = Program::record(4, |x: &[Var]| pendulum(x))?;
+    check_loop(&pendulum, &[1.3, 0.2, 0.5, -0.1])?;
+    Ok(())
 }
 
 #[test]
@@ -199,13 +199,13 @@ fn functions_from_elsewhere_are_called_between_pieces() -> Result<(), ProgramErr
     };
     let program = Program::record(2, f)?;
     let code = program.clone().in_machine_code();
-    let x = [1.3, 0.6];
+    let x = [1.3, 0.9];
     same(&code.eval(&x)?, &program.eval(&x)?, "calls");
     assert_eq!(code.stats().machine_code > 0, is_there());
     let gradient = program.jacobian()?;
     same(&gradient.clone().in_machine_code().eval(&x)?, &gradient.eval(&x)?, "derivatives");
     // A panic passes, and the program can be used again.
-    assert!(catch_unwind(AssertUnwindSafe(|| code.eval(&[-9.0, 0.6]))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| code.eval(&[-9.0, 0.9]))).is_err());
     same(&code.eval(&x)?, &program.eval(&x)?, "after a panic");
     Ok(())
 }

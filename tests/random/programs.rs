@@ -20,6 +20,7 @@ proptest! {
         let points: Vec<Vec<f64>> = entries.chunks(3).map(|x| x[..n].to_vec()).collect();
         let program = Program::record(n, |x: &[Var]| e.run(x)).unwrap();
         let both = program.value_and_gradient().unwrap();
+        let in_code = both.clone().in_machine_code();
         let second = program.hessian().unwrap();
         let (product, tangent) = (program.hvp().unwrap(), program.jvp().unwrap());
         let forward = program.jacobian_forward().unwrap();
@@ -31,6 +32,7 @@ proptest! {
             let expected = grad(f, x.clone()).unwrap();
             let made = both.eval(x).unwrap();
             prop_assert_eq!(made[0], e.run(x));
+            prop_assert_eq!(&in_code.eval(x).unwrap(), &made);
             for (k, &expected) in expected.iter().enumerate() {
                 prop_assert!(close(made[1 + k], expected, 1e-13), "{} {expected}", made[1 + k]);
                 prop_assert!(close(forward.eval(x).unwrap()[k], expected, 1e-10));
@@ -52,6 +54,7 @@ proptest! {
             (0..n).map(|k| points.iter().map(|x| x[k]).collect()).collect();
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
         let many = both.eval_many(&columns).unwrap();
+        prop_assert_eq!(&in_code.eval_many(&columns).unwrap(), &many);
         let sums = both.eval_sum(&columns).unwrap();
         for (k, column) in many.iter().enumerate() {
             for (&made, x) in column.iter().zip(&points) {
