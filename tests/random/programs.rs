@@ -86,6 +86,7 @@ proptest! {
         let both = program.value_and_gradient().unwrap();
         let made = both.eval(&x).unwrap();
         prop_assert_eq!(made[0], expected);
+        prop_assert_eq!(&both.clone().in_machine_code().eval(&x).unwrap(), &made);
         for (&made, &v) in made[1..].iter().zip(&vars) {
             prop_assert!(close(made, gradient.wrt(v), 1e-13), "{made} {}", gradient.wrt(v));
         }

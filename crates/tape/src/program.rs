@@ -351,12 +351,11 @@ impl<E: Real> Program<E> {
     }
 
     /// The same program, which runs as machine code at one point and at up to eight, where this machine lets it: with the
-    /// feature `jit`, on x86-64 with AVX. Elsewhere, and for more than 262,144 steps, it runs as before.
+    /// feature `jit`, on x86-64 with AVX2. Elsewhere, and for more than 262,144 steps, it runs as before.
     ///
-    /// It has the same bits. The first run makes the code, in about the time of 100 runs without it; functions
-    /// other than `+ - * /`, `sqrt`, `abs` and `recip` are called from it, so it is worth it for programs
-    /// that consist of these and run often, or that are a loop. What is made of the program (a derivative, a
-    /// stored file) is a program without machine code, so this comes last.
+    /// It has the same bits. The first run makes the code, which takes as long as some hundred runs. `+ - * /`, `sqrt`,
+    /// `abs`, `recip` and the sign are instructions; other functions are called and take their time. What is made of
+    /// the program (a derivative, a stored file) is a program without machine code, so this comes last.
     ///
     /// ```
     /// use tape::Program;

@@ -16,7 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "one/rosenbrock",
         what: "value and gradient of a chain of 1,000",
-        run: rosenbrock,
+        run: |s| rosenbrock(s, By::Steps),
     },
     Case { name: "one/rosenbrock-long", what: "the same of 100,000", run: long_rosenbrock },
     Case {
@@ -39,18 +39,40 @@ pub(crate) const CASES: &[Case] = &[
         what: "a mixture of 5 Gaussians on 20 points",
         run: |s| mixture(s, By::Steps),
     },
-    Case { name: "one/lse", what: "log-sum-exp of 1,000 numbers", run: log_sum_exp },
-    Case { name: "one/ode", what: "a triangular system of 100, 10 steps of RK4", run: triangular },
+    Case {
+        name: "one/lse",
+        what: "log-sum-exp of 1,000 numbers",
+        run: |s| log_sum_exp(s, By::Steps),
+    },
+    Case {
+        name: "one/ode",
+        what: "a triangular system of 100, 10 steps of RK4",
+        run: |s| triangular(s, By::Steps),
+    },
     Case {
         name: "code/lotka-volterra",
         what: "as one/lotka-volterra, in machine code",
         run: |s| lotka(s, By::Code),
     },
-    Case { name: "code/s4", what: "as one/s4, in machine code", run: |s| s4(s, By::Code) },
     Case {
         name: "code/s4-forward",
         what: "as one/s4-forward, in machine code",
         run: |s| s4_forward(s, By::Code),
+    },
+    Case {
+        name: "code/ode",
+        what: "as one/ode, in machine code",
+        run: |s| triangular(s, By::Code),
+    },
+    Case {
+        name: "code/lse",
+        what: "as one/lse, in machine code",
+        run: |s| log_sum_exp(s, By::Code),
+    },
+    Case {
+        name: "code/rosenbrock",
+        what: "as one/rosenbrock, in machine code",
+        run: |s| rosenbrock(s, By::Code),
     },
     Case { name: "code/gmm", what: "as one/gmm, in machine code", run: |s| mixture(s, By::Code) },
     Case { name: "many/black-scholes", what: "10,000 options, 5 derivatives", run: black_scholes },
@@ -92,11 +114,7 @@ fn close(a: f64, b: f64) -> bool {
 }
 
 /// A function at one point: value and gradient by the program, the value by the function itself.
-fn one_point(seconds: f64, x: &[f64], program: &Program, plain: impl Fn(&[f64]) -> f64) -> Row {
-    one_point_by(By::Steps, seconds, x, program, plain)
-}
-
-fn one_point_by(
+fn one_point(
     by: By,
     seconds: f64,
     x: &[f64],
@@ -151,12 +169,12 @@ fn chain<T: Elementary>(x: &[T]) -> T {
     x[1..].windows(2).fold(term(&x[..2]), |sum, w| sum + term(w))
 }
 
-fn rosenbrock(seconds: f64) -> Row {
-    one_point(seconds, &point(1000), &record(1000, chain), chain)
+fn rosenbrock(seconds: f64, by: By) -> Row {
+    one_point(by, seconds, &point(1000), &record(1000, chain), chain)
 }
 
 fn long_rosenbrock(seconds: f64) -> Row {
-    one_point(seconds, &point(100_000), &record(100_000, chain), chain)
+    one_point(By::Steps, seconds, &point(100_000), &record(100_000, chain), chain)
 }
 
 /// One step of Runge and Kutta's method on the equations of Lotka and Volterra.
@@ -182,11 +200,11 @@ fn solve<T: Elementary>(p: &[T], steps: usize) -> T {
 const START: [f64; 6] = [1.5, 1.0, 3.0, 1.0, 1.0, 1.0];
 
 fn lotka(seconds: f64, by: By) -> Row {
-    one_point_by(by, seconds, &START, &record(6, |p| solve(p, 100)), |p| solve(p, 100))
+    one_point(by, seconds, &START, &record(6, |p| solve(p, 100)), |p| solve(p, 100))
 }
 
 fn s4(seconds: f64, by: By) -> Row {
-    one_point_by(by, seconds, &START, &record(6, |p| solve(p, 100_000)), |p| solve(p, 100_000))
+    one_point(by, seconds, &START, &record(6, |p| solve(p, 100_000)), |p| solve(p, 100_000))
 }
 
 /// The tangents in the directions of all inputs, in one run.
@@ -235,20 +253,20 @@ fn mixture(seconds: f64, by: By) -> Row {
         let weights = (1..5).fold(x[0].exp(), |sum, k| sum + x[5 * k].exp()).ln();
         (1..20).fold(likelihood(0), |sum, i| sum + likelihood(i)) - T::lit(20.0) * weights
     }
-    one_point_by(by, seconds, &point(25), &record(25, f), f)
+    one_point(by, seconds, &point(25), &record(25, f), f)
 }
 
-fn log_sum_exp(seconds: f64) -> Row {
+fn log_sum_exp(seconds: f64, by: By) -> Row {
     fn f<T: Elementary>(x: &[T]) -> T {
         let most = x[1..].iter().fold(x[0], |most, &x| most.max(x)).stop_gradient();
         let first = (x[0] - most).exp();
         x[1..].iter().fold(first, |sum, &x| sum + (x - most).exp()).ln() + most
     }
-    one_point(seconds, &point(1000), &record(1000, f), f)
+    one_point(by, seconds, &point(1000), &record(1000, f), f)
 }
 
 /// `y_i' = x_i y_(i-1)`, `y_0' = x_0`: the last component after ten steps.
-fn triangular(seconds: f64) -> Row {
+fn triangular(seconds: f64, by: By) -> Row {
     fn f<T: Elementary>(x: &[T]) -> T {
         let (n, h) = (x.len(), 0.02);
         let slope = |y: &[T]| -> Vec<T> {
@@ -270,7 +288,7 @@ fn triangular(seconds: f64) -> Row {
         }
         y[n - 1]
     }
-    one_point(seconds, &point(100), &record(100, f), f)
+    one_point(by, seconds, &point(100), &record(100, f), f)
 }
 
 /// The price of a call by Black and Scholes's formula.

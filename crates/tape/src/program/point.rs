@@ -63,7 +63,12 @@ impl<E: Real> PointCode<E> {
     pub(super) fn new(body: &Body<E>, machine_code: bool) -> Self {
         let body = inlined(body);
         let first = body.inputs + body.constants.len();
-        let (work, slots, places) = match Rolled::new(&body) {
+        // Numbers one by one in registers are faster than loops over memory, unless most of the time goes into functions.
+        let rolled = match machine_code && Native::is_fast(&body) {
+            true => None,
+            false => Rolled::new(&body),
+        };
+        let (work, slots, places) = match rolled {
             Some(mut rolled) => {
                 let places = std::mem::take(&mut rolled.places);
                 (Work::Rolled(rolled), places.len(), places)

@@ -2,12 +2,13 @@
 //!
 //! Most of the time of a step goes into finding out what it is. Here that is done once: each step becomes an instruction
 //! or two ([`encoder`]), and what a step has made stays in a register for those that need it soon
-//! ([`registers`]). Sums, products and the like are instructions; every other primitive is a call back into what the
-//! interpreter does, so that all have its bits. What is run is the only `unsafe` ([`executable`]).
+//! ([`registers`]). Sums, products and the like are instructions; every other primitive is a call of what
+//! the interpreter calls ([`functions`]), so that all have its bits. What is run is the only `unsafe` ([`executable`]).
 
 mod encoder;
 mod executable;
 mod formula;
+mod functions;
 mod registers;
 #[cfg(test)]
 mod tests;
@@ -19,13 +20,15 @@ use super::code::Step;
 use super::lanes::LANES;
 use super::repeats::Repeat;
 use crate::Real;
+use crate::program::body::{Body, Code, Instruction};
 use crate::vector::Level;
 
 use encoder::Form;
 use executable::Executable;
+use formula::Formula;
 
-/// Longer lists stay with the interpreter: what does not fit into the cache takes longer to read as machine code than
-/// as steps, which are shorter.
+/// Longer lists stay with the interpreter: their code is far from fitting into the cache, and gains little for the time
+/// that it takes to make it.
 const MOST_STEPS: usize = 1 << 18;
 
 /// The machine code of a list of steps.
@@ -40,6 +43,21 @@ pub(super) struct Native<E> {
 }
 
 impl<E: Real> Native<E> {
+    /// Whether there can be code of so many steps on this machine.
+    fn is_there(steps: usize) -> bool {
+        Level::best() != Level::Baseline && steps <= MOST_STEPS
+    }
+
+    /// Whether the code is faster than loops over neighbours: if few of the instructions are functions to call.
+    pub(super) fn is_fast(body: &Body<E>) -> bool {
+        let is_called = |instruction: &&Instruction| match instruction.code {
+            Code::Primitive(primitive, _) => matches!(primitive.into(), Formula::Other(_)),
+            Code::Rule(_) | Code::Result(_) => true,
+        };
+        let (all, called) = (&body.instructions, body.instructions.iter().filter(is_called));
+        Self::is_there(all.len()) && 4 * called.count() < all.len()
+    }
+
     /// For numbers one by one, with pauses before the steps that are numbered in `pauses`: a function of a user
     /// may read and write the memory then. `None` if there cannot be any on this machine.
     pub(super) fn numbers(
@@ -83,7 +101,7 @@ impl<E: Real> Native<E> {
     ) -> Option<Self> {
         let reachable =
             size.checked_mul(form.stride).is_some_and(|bytes| bytes < i32::MAX as usize);
-        if Level::best() == Level::Baseline || steps.len() > MOST_STEPS || !reachable {
+        if !Self::is_there(steps.len()) || !reachable {
             return None;
         }
         for step in steps {
@@ -91,7 +109,7 @@ impl<E: Real> Native<E> {
             assert!(places.all(|&place| (place as usize) < size), "a step outside of its memory");
         }
         let uses = uses::uses(steps, pieces, outputs, size);
-        let (bytes, entries) = registers::translated(form, steps, pieces, &uses, size);
+        let (bytes, entries) = registers::translated::<E>(form, steps, pieces, &uses, size);
         let code = Executable::new(&bytes)?;
         Some(Native { code, form, entries, steps: steps.len(), size, element: PhantomData })
     }

@@ -6,11 +6,17 @@ use std::marker::PhantomData;
 use super::code::Step;
 use super::lanes::Lane;
 use super::repeats::Repeat;
+use crate::Real;
+use crate::program::body::Body;
 
 /// There is none.
 pub(super) struct Native<E>(Infallible, PhantomData<E>);
 
-impl<E> Native<E> {
+impl<E: Real> Native<E> {
+    pub(super) fn is_fast(_: &Body<E>) -> bool {
+        false
+    }
+
     pub(super) fn numbers(_: &[Step], _: impl Iterator<Item = usize>, _: usize) -> Option<Self> {
         None
     }

@@ -143,6 +143,16 @@ impl Encoder {
         self.bytes.extend([0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5B, 0xC3]);
     }
 
+    /// Calls the function at an address, which takes numbers in the first registers and an exponent.
+    pub(super) fn call(&mut self, address: usize, exponent: i32) {
+        // mov edi, exponent; mov rax, address; call rax.
+        self.bytes.push(0xBF);
+        self.bytes.extend(exponent.to_le_bytes());
+        self.bytes.extend([0x48, 0xB8]);
+        self.bytes.extend((address as u64).to_le_bytes());
+        self.bytes.extend([0xFF, 0xD0]);
+    }
+
     /// Calls back for the step at a distance from the first one.
     pub(super) fn call_back(&mut self, distance: usize) {
         self.leave_vectors();

@@ -10,22 +10,24 @@ use crate::Real;
 use crate::primitive::Primitive;
 use crate::program::point::code::Step;
 use crate::program::point::lanes::{LANES, Lane};
+use crate::rule::MAX_OPERANDS;
 
 /// Code that can be run.
 pub(super) struct Executable(Mmap);
 
-/// What is called back for a step.
-struct Context<M> {
-    memory: *mut M,
+/// What is known to what is called back for a step on vectors.
+struct Context<E> {
+    memory: *mut Lane<E>,
     size: usize,
     /// The first lane of this run, and how many there are.
     first: usize,
     lanes: usize,
 }
 
-/// A piece: the address of the memory, the steps, what is called back, and what that is to know.
-type Piece<M> = unsafe extern "sysv64" fn(*mut u8, *const Step, CallBack<M>, *const Context<M>);
-type CallBack<M> = unsafe extern "sysv64" fn(*const Context<M>, *const Step);
+/// A piece: a function of the address of the memory and of what is needed to call back: the steps, the function, and
+/// what that is to know.
+type Piece<E> = unsafe extern "sysv64" fn(*mut E, *const Step, CallBack<E>, *const Context<E>);
+type CallBack<E> = unsafe extern "sysv64" fn(*const Context<E>, *const Step);
 
 impl Executable {
     /// `None` where the system gives no such memory.
@@ -44,9 +46,11 @@ impl<E: Real> Native<E> {
     /// Runs a piece of the steps that it was made from on numbers.
     pub(in crate::program::point) fn run(&self, piece: usize, steps: &[Step], memory: &mut [E]) {
         assert_eq!(self.form.lanes, 1, "code for numbers");
-        let context =
-            Context { memory: memory.as_mut_ptr(), size: memory.len(), first: 0, lanes: 1 };
-        self.enter(piece, steps, &context, number);
+        let size = memory.len();
+        let memory = memory.as_mut_ptr();
+        // No step on numbers is called back for.
+        let context = Context { memory: std::ptr::null_mut(), size: 0, first: 0, lanes: 0 };
+        self.enter(piece, steps, (memory, size), &context);
     }
 
     /// Runs the steps that it was made from on vectors: all lanes at once, or one half after the other.
@@ -57,64 +61,54 @@ impl<E: Real> Native<E> {
         for first in (0..LANES).step_by(lanes) {
             let context = Context { memory, size, first, lanes };
             for piece in 0..self.entries.len() {
-                self.enter(piece, steps, &context, vector);
+                let own = memory.cast::<E>().wrapping_add(first);
+                self.enter(piece, steps, (own, size), &context);
             }
         }
     }
 
-    fn enter<M>(&self, piece: usize, steps: &[Step], context: &Context<M>, call_back: CallBack<M>) {
-        assert_eq!(
-            (steps.len(), context.size, size_of::<M>()),
-            (self.steps, self.size, self.form.stride)
-        );
+    /// `memory` has so many places of the form's stride.
+    fn enter(
+        &self,
+        piece: usize,
+        steps: &[Step],
+        (memory, size): (*mut E, usize),
+        context: &Context<E>,
+    ) {
+        assert_eq!((steps.len(), size), (self.steps, self.size), "what the code was made for");
         let entry = self.code.0[self.entries[piece]..].as_ptr();
         // SAFETY: a piece begins there, and this is how it was written: a function of these arguments in the
         // convention of System V, which keeps the registers that it must and writes to nothing but the memory. The
-        // memory is borrowed mutably by the caller, aligned, of the size that all places of the steps were checked
-        // with, and `first + lanes` lanes are within a place; the offsets of the steps that are called back for
-        // are within `steps`. The processor has the instructions: the form was chosen by them. No panic goes through it: a
-        // function of this kind that is called back ends the process instead.
+        // memory is borrowed mutably by the caller and has the size that all places of the steps were checked
+        // with, and the lanes of the form are within a place; the offsets of the steps that are called back for
+        // are within `steps`. The processor has the instructions: the form was chosen by them. No panic goes through
+        // it: a function of this kind that is called from it ends the process instead.
         unsafe {
-            let run = std::mem::transmute::<*const u8, Piece<M>>(entry);
-            let memory = context.memory.cast::<E>().add(context.first);
-            run(memory.cast(), steps.as_ptr(), call_back, context);
+            let run = std::mem::transmute::<*const u8, Piece<E>>(entry);
+            run(memory, steps.as_ptr(), call_back, context);
         }
     }
 }
 
-/// What the interpreter does for a step on numbers.
-unsafe extern "sysv64" fn number<E: Real>(context: *const Context<E>, step: *const Step) {
-    // SAFETY: the code hands on what it was given, which is borrowed while it runs; nobody else uses the memory
-    // until this returns.
-    let (memory, step) =
-        unsafe { (std::slice::from_raw_parts_mut((*context).memory, (*context).size), &*step) };
-    let value = value(step, |place| memory[place]);
-    memory[step.out as usize] = value;
-}
-
 /// What the interpreter does for a step on vectors, in the lanes of this run.
-unsafe extern "sysv64" fn vector<E: Real>(context: *const Context<Lane<E>>, step: *const Step) {
-    // SAFETY: as above.
+unsafe extern "sysv64" fn call_back<E: Real>(context: *const Context<E>, step: *const Step) {
+    // SAFETY: the code hands on what it was given, and code for vectors was given the memory, which is borrowed
+    // while it runs; nobody else uses it until this returns.
     let (memory, first, lanes, step) = unsafe {
         let Context { memory, size, first, lanes } = *context;
         (std::slice::from_raw_parts_mut(memory, size), first, lanes, &*step)
     };
+    let primitive = Primitive::ALL[step.action.0 as usize];
+    let (arity, exponent) = (primitive.arity(), step.operands[1] as i32);
+    // The second operand of a power is no place.
+    let places: [usize; MAX_OPERANDS] =
+        std::array::from_fn(|k| step.operands[if k < arity { k } else { 0 }] as usize);
+    let at = |lane: usize| primitive.value(exponent, places.map(|place| memory[place].0[lane]));
     let own = first..first + lanes;
-    let at = |lane: usize| value(step, |place| memory[place].0[lane]);
     let mut out = [E::ZERO; LANES];
     match step.uniform {
         true => out[own.clone()].fill(at(first)),
         false => own.clone().for_each(|lane| out[lane] = at(lane)),
     }
     memory[step.out as usize].0[own.clone()].copy_from_slice(&out[own]);
-}
-
-/// The value of a primitive.
-fn value<E: Real>(step: &Step, at: impl Fn(usize) -> E) -> E {
-    let primitive = Primitive::ALL[step.action.0 as usize];
-    let (arity, exponent) = (primitive.arity(), step.operands[1] as i32);
-    // The second operand of a power is no place.
-    let operands =
-        std::array::from_fn(|k| at(step.operands[if k < arity { k } else { 0 }] as usize));
-    primitive.value(exponent, operands)
 }

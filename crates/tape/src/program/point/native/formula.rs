@@ -20,7 +20,7 @@ pub(super) enum Formula {
     Sqrt,
     Recip,
     /// A function that is called.
-    Other,
+    Other(Primitive),
 }
 
 impl Formula {
@@ -41,17 +41,23 @@ impl Formula {
                     _ => Formula::Reversed(first, Div),
                 }
             }
-            action => match Primitive::ALL[action as usize] {
-                Primitive::Add => Formula::One(Add),
-                Primitive::Sub => Formula::One(Sub),
-                Primitive::Mul => Formula::One(Mul),
-                Primitive::Div => Formula::One(Div),
-                Primitive::Neg => Formula::Neg,
-                Primitive::Abs => Formula::Abs,
-                Primitive::Sqrt => Formula::Sqrt,
-                Primitive::Recip => Formula::Recip,
-                _ => Formula::Other,
-            },
+            action => Primitive::ALL[action as usize].into(),
+        }
+    }
+}
+
+impl From<Primitive> for Formula {
+    fn from(primitive: Primitive) -> Formula {
+        match primitive {
+            Primitive::Add => Formula::One(Opcode::Add),
+            Primitive::Sub => Formula::One(Opcode::Sub),
+            Primitive::Mul => Formula::One(Opcode::Mul),
+            Primitive::Div => Formula::One(Opcode::Div),
+            Primitive::Neg => Formula::Neg,
+            Primitive::Abs => Formula::Abs,
+            Primitive::Sqrt => Formula::Sqrt,
+            Primitive::Recip => Formula::Recip,
+            primitive => Formula::Other(primitive),
         }
     }
 }

@@ -8,7 +8,9 @@ use super::super::code::Step;
 use super::super::repeats::Repeat;
 use super::encoder::{Constant, Encoder, Form, Opcode, Source};
 use super::formula::{Formula, operands};
+use super::functions::address;
 use super::uses::{NEVER, Uses};
+use crate::Real;
 
 /// In no register.
 const NOWHERE: u8 = u8::MAX;
@@ -23,6 +25,8 @@ struct Content {
 }
 
 struct Translator {
+    /// Numbers one by one, else vectors.
+    numbers: bool,
     encoder: Encoder,
     registers: Vec<Option<Content>>,
     /// The registers that the step under way needs, as bits.
@@ -32,7 +36,7 @@ struct Translator {
 }
 
 /// The code of the pieces, each a function, and where they begin.
-pub(super) fn translated(
+pub(super) fn translated<E: Real>(
     form: Form,
     steps: &[Step],
     pieces: &[Repeat],
@@ -40,6 +44,7 @@ pub(super) fn translated(
     size: usize,
 ) -> (Vec<u8>, Vec<usize>) {
     let mut translator = Translator {
+        numbers: form.lanes == 1,
         encoder: Encoder::new(form),
         registers: vec![None; form.registers.into()],
         in_use: 0,
@@ -50,7 +55,7 @@ pub(super) fn translated(
         entries.push(translator.encoder.begin());
         let start = (piece.times > 1).then(|| translator.encoder.begin_loop(piece.times));
         for i in piece.from..piece.to {
-            translator.step(i, &steps[i], &uses[i]);
+            translator.step::<E>(i, &steps[i], &uses[i]);
         }
         translator.empty();
         if let Some(start) = start {
@@ -62,13 +67,8 @@ pub(super) fn translated(
 }
 
 impl Translator {
-    fn step(&mut self, number: usize, step: &Step, uses: &Uses) {
+    fn step<E: Real>(&mut self, number: usize, step: &Step, uses: &Uses) {
         let formula = Formula::of(step);
-        if formula == Formula::Other {
-            self.empty();
-            self.encoder.call_back(number * size_of::<Step>());
-            return;
-        }
         self.in_use = 0;
         let emit = |this: &mut Self, opcode, target, first, source| {
             this.encoder.instruction(opcode, target, first, source);
@@ -133,7 +133,20 @@ impl Translator {
                 emit(self, second, target, target, Source::Register(other));
                 target
             }
-            Formula::Other => unreachable!("see above"),
+            Formula::Other(primitive) if self.numbers => {
+                self.empty();
+                for (register, &place) in operands(step).iter().enumerate() {
+                    emit(self, Opcode::Load, register as u8, 0, Source::Memory(place));
+                }
+                self.encoder.call(address::<E>(primitive), step.operands[1] as i32);
+                // The result is in the first register.
+                0
+            }
+            Formula::Other(_) => {
+                self.empty();
+                self.encoder.call_back(number * size_of::<Step>());
+                return;
+            }
         };
         self.used(step, uses);
         self.forget(step.out);
