@@ -39,11 +39,7 @@ pub(crate) const CASES: &[Case] = &[
         what: "a mixture of 5 Gaussians on 20 points",
         run: |s| mixture(s, By::Steps),
     },
-    Case {
-        name: "one/lse",
-        what: "log-sum-exp of 1,000 numbers",
-        run: |s| log_sum_exp(s, By::Steps),
-    },
+    Case { name: "one/lse", what: "log-sum-exp of 1,000 numbers", run: log_sum_exp },
     Case {
         name: "one/ode",
         what: "a triangular system of 100, 10 steps of RK4",
@@ -63,11 +59,6 @@ pub(crate) const CASES: &[Case] = &[
         name: "code/ode",
         what: "as one/ode, in machine code",
         run: |s| triangular(s, By::Code),
-    },
-    Case {
-        name: "code/lse",
-        what: "as one/lse, in machine code",
-        run: |s| log_sum_exp(s, By::Code),
     },
     Case {
         name: "code/rosenbrock",
@@ -256,13 +247,13 @@ fn mixture(seconds: f64, by: By) -> Row {
     one_point(by, seconds, &point(25), &record(25, f), f)
 }
 
-fn log_sum_exp(seconds: f64, by: By) -> Row {
+fn log_sum_exp(seconds: f64) -> Row {
     fn f<T: Elementary>(x: &[T]) -> T {
         let most = x[1..].iter().fold(x[0], |most, &x| most.max(x)).stop_gradient();
         let first = (x[0] - most).exp();
         x[1..].iter().fold(first, |sum, &x| sum + (x - most).exp()).ln() + most
     }
-    one_point(by, seconds, &point(1000), &record(1000, f), f)
+    one_point(By::Steps, seconds, &point(1000), &record(1000, f), f)
 }
 
 /// `y_i' = x_i y_(i-1)`, `y_0' = x_0`: the last component after ten steps.
