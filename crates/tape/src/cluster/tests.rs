@@ -102,3 +102,26 @@ fn values_of_one_program_in_stages() {
     let length: f64 = scaled.value().iter().map(|x| x * x).sum();
     assert!((length - 1.0).abs() < 1e-14);
 }
+
+/// More data than caches hold, so that the next chunk is fetched ahead; and a last chunk that is shorter.
+#[test]
+fn data_beyond_the_caches() {
+    let n = 1_000_003;
+    let (a, b) = (numbers(&[n], 0.37), numbers(&[n], 0.11));
+    let run = || {
+        let tape = Tape::new();
+        let (a, b) = (tape.constant(&a), tape.constant(&b));
+        let y = (a * b + a) / (b + 3.0);
+        let total = y.sum();
+        let (inner, _) = registry::find::<f64>(y.tag);
+        force_all(inner, |list| list.extend([y.index, total.index]));
+        (y.value(), total.item())
+    };
+    let (y, total) = with_threads(1, run);
+    for (i, &y) in y.iter().enumerate() {
+        let (a, b) = (a.as_slice()[i], b.as_slice()[i]);
+        assert_eq!(y, (a * b + a) / (b + 3.0), "{i}");
+    }
+    assert!((total - y.iter().sum::<f64>()).abs() < 1e-7, "{total}");
+    assert_eq!((y, total), with_threads(2, run));
+}
