@@ -113,16 +113,21 @@ impl<E: Real> TensorVar<E> {
         for (k, &len) in size.iter().enumerate().rev() {
             let axis = 2 + k;
             let shape = x.shape();
-            let (places, weights) = means(shape[axis], len);
             // The axis as one of windows and one of their elements.
-            let longest = weights.shape()[1];
-            let mut apart: Vec<usize> = shape[..axis].to_vec();
-            apart.extend([len, longest]);
-            apart.extend(&shape[axis + 1..]);
-            let mut beside = vec![len, longest];
-            beside.resize(apart.len() - axis, 1);
+            let apart = |longest: usize| -> Shape {
+                [&shape[..axis], &[len, longest], &shape[axis + 1..]].concat().into()
+            };
+            if shape[axis].is_multiple_of(len) {
+                // The windows stand side by side.
+                x = x.reshape(apart(shape[axis] / len)).mean_axes(axis as isize + 1);
+                continue;
+            }
+            let (places, weights) = means(shape[axis], len);
+            let apart = apart(weights.shape()[1]);
+            let mut beside = vec![len, weights.shape()[1]];
+            beside.resize(apart.rank() - axis, 1);
             let weights = self.constant_like(weights.try_reshape(beside)?);
-            let windows = x.index_select(axis as isize, places).reshape(Shape::from(&apart[..]));
+            let windows = x.index_select(axis as isize, places).reshape(apart);
             x = (windows * weights).sum_axes(axis as isize + 1);
         }
         Ok(x)
