@@ -3,6 +3,8 @@
 //! A vector operation takes about as long as one number does, because most of the time of a step goes into finding
 //! out what it is. What does not differ from point to point is in all lanes; of functions it is computed once.
 
+use std::ops::Range;
+
 use super::code::{Action, Lowest, PAIRS, Step, TWO_PRODUCTS, steps};
 use super::native::Native;
 use super::repeats::{Repeat, repeats};
@@ -160,18 +162,22 @@ pub(super) fn one<E: Real>(step: &Step, memory: &mut [Lane<E>]) {
         87 => lanes!(|a 0, b 1, c 2| c / (a / b)),
         88 => lanes!(|a 0, b 1, c 2, d 3| (a * b) + (c * d)),
         89 => lanes!(|a 0, b 1, c 2, d 3| (a * b) - (c * d)),
-        _ => other(step, memory),
+        _ => other(step, memory, 0..LANES),
     }
 }
 
-/// A function: once if it is the same for all points.
+/// A function, for some of the points: once if it is the same for all.
 #[inline(never)]
-fn other<E: Real>(step: &Step, memory: &mut [Lane<E>]) {
+pub(super) fn other<E: Real>(step: &Step, memory: &mut [Lane<E>], lanes: Range<usize>) {
     let primitive = Primitive::ALL[step.action.0 as usize];
     let (arity, exponent) = (primitive.arity(), step.operands[1] as i32);
     // The second operand of a power is no place.
     let operands = std::array::from_fn(|k| step.operands[if k < arity { k } else { 0 }] as usize);
     let at = |lane: usize| primitive.value(exponent, operands.map(|place| memory[place].0[lane]));
-    let out = if step.uniform { [at(0); LANES] } else { std::array::from_fn(at) };
-    memory[step.out as usize].0 = out;
+    let mut out = [E::ZERO; LANES];
+    match step.uniform {
+        true => out[lanes.clone()].fill(at(lanes.start)),
+        false => lanes.clone().for_each(|lane| out[lane] = at(lane)),
+    }
+    memory[step.out as usize].0[lanes.clone()].copy_from_slice(&out[lanes]);
 }

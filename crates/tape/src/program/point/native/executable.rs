@@ -7,10 +7,8 @@ use memmap2::{Mmap, MmapMut};
 
 use super::Native;
 use crate::Real;
-use crate::primitive::Primitive;
 use crate::program::point::code::Step;
-use crate::program::point::lanes::{LANES, Lane};
-use crate::rule::MAX_OPERANDS;
+use crate::program::point::lanes::{LANES, Lane, other};
 
 /// Code that can be run.
 pub(super) struct Executable(Mmap);
@@ -98,17 +96,5 @@ unsafe extern "sysv64" fn call_back<E: Real>(context: *const Context<E>, step: *
         let Context { memory, size, first, lanes } = *context;
         (std::slice::from_raw_parts_mut(memory, size), first, lanes, &*step)
     };
-    let primitive = Primitive::ALL[step.action.0 as usize];
-    let (arity, exponent) = (primitive.arity(), step.operands[1] as i32);
-    // The second operand of a power is no place.
-    let places: [usize; MAX_OPERANDS] =
-        std::array::from_fn(|k| step.operands[if k < arity { k } else { 0 }] as usize);
-    let at = |lane: usize| primitive.value(exponent, places.map(|place| memory[place].0[lane]));
-    let own = first..first + lanes;
-    let mut out = [E::ZERO; LANES];
-    match step.uniform {
-        true => out[own.clone()].fill(at(first)),
-        false => own.clone().for_each(|lane| out[lane] = at(lane)),
-    }
-    memory[step.out as usize].0[own.clone()].copy_from_slice(&out[own]);
+    other(step, memory, first..first + lanes);
 }
