@@ -264,12 +264,9 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     fn fetch(&self, done: usize) {
         let steps = self.run.plan.steps.len();
         let part = self.n + self.n * done / steps..self.n + self.n * (done + 1) / steps;
-        for input in &self.run.data.whole {
-            let rest = &input[self.start..];
-            prefetch(&rest[part.start.min(rest.len())..part.end.min(rest.len())]);
-        }
-        for output in &*self.outputs {
-            let rest = &output[self.from_output..];
+        let inputs = self.run.data.whole.iter().map(|input| &input[self.start..]);
+        let outputs = self.outputs.iter().map(|output| &output[self.from_output..]);
+        for rest in inputs.chain(outputs) {
             prefetch(&rest[part.start.min(rest.len())..part.end.min(rest.len())]);
         }
     }
