@@ -467,3 +467,25 @@ fn numbers_that_a_rule_hands_over_outlive_what_is_made_of_them() {
     assert_eq!(g.wrt(a), Tensor::ones([2, 2]));
     assert_eq!(g.wrt(b), (-b.matmul(b).sum()).backward().unwrap().wrt(b));
 }
+
+#[test]
+fn zeros_of_either_sign_flow() {
+    let tape = Tape::new();
+    let (x, w) = (tape.var(0.0), tape.var(-0.0));
+    // The root has an infinite slope, which a cotangent of 0 or -0 makes NaN, and which none at all leaves alone.
+    let next = x.sqrt() * w;
+    let root = x.sqrt();
+    let apart = (w + 1.0) * 0.0 + root * w;
+    let unused = x.sqrt();
+    let lifted = x.to_tensor().sqrt() * w.to_tensor();
+    for (y, expected) in
+        [(next, true), (apart, true), (unused * 1.0 - unused + w, true), (w + x, false)]
+    {
+        assert_eq!(y.backward().unwrap().wrt(x).is_nan(), expected);
+        assert_eq!(y.grad_recorded(&[x]).unwrap()[0].is_some_and(|g| g.value().is_nan()), expected);
+    }
+    assert!(lifted.backward().unwrap().wrt(x).is_nan());
+    // The first node of a tape is swept, too.
+    assert_eq!(x.backward().unwrap().wrt(x), 1.0);
+    assert_eq!((x + x).backward().unwrap().wrt(x), 2.0);
+}

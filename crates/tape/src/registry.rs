@@ -102,6 +102,22 @@ pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
     });
 }
 
+/// The tape that `tag` names if it is the one used last. `NO_TAPE` never is.
+///
+/// For how long the reference may be held stands at [`find`].
+#[inline(always)]
+pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
+    let (at_hand, pointer) = E::cursor().with(|cursor| (cursor.tag.get(), cursor.inner.get()));
+    if at_hand != tag {
+        return None;
+    }
+    // SAFETY: as in `find`. The pointer is null only where the tag is `NOTHING`, which no handle has.
+    unsafe {
+        std::hint::assert_unchecked(!pointer.is_null());
+        Some(&*pointer)
+    }
+}
+
 /// The tape that `tag` names, and the tag that new nodes of it get.
 ///
 /// The reference must not be held while code of a user runs, which might drop the tape. (A closure
@@ -112,9 +128,8 @@ pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
-    let at_hand = E::cursor()
-        .with(|cursor| if cursor.tag.get() == tag { cursor.inner.get() } else { std::ptr::null() });
-    let (inner, now) = if at_hand.is_null() { search::<E>(tag) } else { (at_hand, tag) };
+    let (at_hand, pointer) = E::cursor().with(|cursor| (cursor.tag.get(), cursor.inner.get()));
+    let (inner, now) = if at_hand == tag { (pointer, tag) } else { search::<E>(tag) };
     // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
     // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape is
     // dropped while the reference is in use, because no code of a user runs then.

@@ -21,10 +21,12 @@ pub(crate) fn is_absent<E: Real>(slot: E) -> bool {
     slot.bits() == absent::<E>().bits()
 }
 
-/// Adds a cotangent. The second addition turns -0 into +0 and changes nothing else.
+/// Adds a cotangent. A sum of -0 becomes +0.
 #[inline(always)]
 fn add<E: Real>(slot: &mut E, cotangent: E) {
-    *slot = *slot + cotangent + E::ZERO;
+    let sum = *slot + cotangent;
+    // Seldom: a branch costs no time where an addition of +0 would be in the way of what waits for the sum.
+    *slot = if is_absent(sum) { E::ZERO } else { sum };
 }
 
 /// How many nodes a sweep looks ahead for kernels whose cotangents are complete.
@@ -116,23 +118,32 @@ impl<'a, E: Real> FirstOrder<'a, E> {
 
     /// Sweeps down to `low`, or to a node that is not a primitive, which it returns.
     fn run_of_primitives(&mut self, low: u32, high: u32) -> Option<u32> {
-        let segment = self.recording.segment();
+        let segment = self.recording.segment().first(high as usize);
         let slots = &mut self.scalars[..high as usize];
-        // Said once here, so that it need not be checked at each node.
-        assert!(slots.len() <= segment.len());
+        let mut own = slots.last().copied()?;
         for i in (low as usize..slots.len()).rev() {
+            let g = own;
             // Operands come before their node, so the slots below are all that a rule needs.
-            let (below, own) = slots.split_at_mut(i);
-            let g = own[0];
+            let Some((before, below)) = slots[..i].split_last_mut() else {
+                let done = is_absent(g) || segment.local_rule(0, g, |_, _| {}) == Handled::Yes;
+                return if done { None } else { Some(0) };
+            };
+            // Many nodes have the one before as an operand. What flows there is kept out of memory: to load what was
+            // just stored takes longer than to add to it.
+            own = *before;
             if is_absent(g) {
                 continue;
             }
             let handled = segment.local_rule(i, g, |operand, cotangent| {
-                add(&mut below[operand as usize], cotangent);
+                match below.get_mut(operand as usize) {
+                    Some(slot) => add(slot, cotangent),
+                    None => add(&mut own, cotangent),
+                }
             });
             if handled == Handled::No {
                 return Some(i as u32);
             }
+            *before = own;
         }
         None
     }

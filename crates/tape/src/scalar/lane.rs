@@ -21,6 +21,9 @@ pub(crate) type Node = [u32; 3];
 /// does not fill the pool with copies of 100.
 const RECENT: usize = 8;
 
+/// What stands for the number of a constant where there is none.
+const NOWHERE: u32 = u32::MAX;
+
 /// A place in the recording that it can be cut back to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneMark {
@@ -38,7 +41,7 @@ pub(crate) struct ScalarLane<E> {
     nodes: Cell<*mut Node>,
     values: Cell<*mut E>,
     constants: UnsafeCell<Vec<E>>,
-    recent: [Cell<u32>; RECENT],
+    recent: [Cell<(u64, u32)>; RECENT],
     /// How many [`Segment`]s are reading; meanwhile nothing may move or be cut off.
     readers: Cell<usize>,
     locations: Option<RefCell<Vec<&'static Location<'static>>>>,
@@ -55,7 +58,7 @@ impl<E: Real> ScalarLane<E> {
             nodes: Cell::new(std::ptr::null_mut()),
             values: Cell::new(std::ptr::null_mut()),
             constants: UnsafeCell::new(Vec::new()),
-            recent: Default::default(),
+            recent: [const { Cell::new((0, NOWHERE)) }; RECENT],
             readers: Cell::new(0),
             locations: (detail >= Detail::Locations).then(RefCell::default),
             watch: (detail >= Detail::Anomalies).then(Watch::default),
@@ -67,58 +70,78 @@ impl<E: Real> ScalarLane<E> {
         self.len.get()
     }
 
-    /// Appends a node whose operands, where it has any, are nodes.
+    /// Appends a node if that is a few stores: `None` if there is no room, if somebody wants to look at it, or if
+    /// `last`, the last of its operands, is no node.
+    ///
+    /// The place of the new node is the length. That is told by the last operand where it is the node before: then the
+    /// processor need not wait for the length, which has just been stored, and takes longer to load than all the
+    /// rest of an operation.
     #[inline(always)]
+    pub(crate) fn push_at_once(&self, last: u32, node: Node, value: E) -> Option<u32> {
+        let (last, len) = (last as usize, self.len.get());
+        let i = match last + 1 == len {
+            true => told_apart(last) + 1,
+            false if last < len => len,
+            false => return None,
+        };
+        if i >= self.limit.get() {
+            return None;
+        }
+        self.write(i, node, value);
+        Some(i as u32)
+    }
+
+    /// Appends a node whose operands are nodes.
     #[track_caller]
     pub(crate) fn push(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
-        // A leaf has no operand; it names itself, which is no node yet.
-        if a.max(b) as usize >= self.len.get() {
-            unknown_operand();
-        }
-        self.append(opcode, a, b, value)
+        self.push_behind(a.max(b), [opcode.0, a, b], value)
     }
 
     /// Appends a node whose second operand is not a node: an entry of the constant pool, an
     /// exponent, or nothing.
-    #[inline(always)]
     #[track_caller]
     pub(crate) fn push_unary(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
-        if a as usize >= self.len.get() {
-            unknown_operand();
-        }
-        self.append(opcode, a, b, value)
+        self.push_behind(a, [opcode.0, a, b], value)
     }
 
-    /// Appends a node with a constant operand: `opcode` says on which side.
-    #[inline(always)]
     #[track_caller]
-    pub(crate) fn push_constant(&self, opcode: Opcode, a: u32, c: E, value: E) -> u32 {
-        let c = self.constant(c);
-        self.push_unary(opcode, a, c, value)
+    fn push_behind(&self, last: u32, node: Node, value: E) -> u32 {
+        assert!(
+            (last as usize) < self.len.get(),
+            "a handle that names no node of this tape: it was kept over a reset"
+        );
+        self.append(node, value)
     }
 
     /// Appends a node without operands.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn push_leaf(&self, opcode: Opcode, payload: u32, value: E) -> u32 {
-        self.append(opcode, 0, payload, value)
+        self.append([opcode.0, 0, payload], value)
     }
 
     #[inline(always)]
     #[track_caller]
-    fn append(&self, opcode: Opcode, a: u32, b: u32, value: E) -> u32 {
+    fn append(&self, node: Node, value: E) -> u32 {
         let i = self.len.get();
         if i >= self.limit.get() {
-            self.prepare([opcode.0, a, b], value);
+            self.prepare(node, value);
         }
-        // SAFETY: `i < capacity`, which `prepare` has seen to where the limit has not, and both
+        self.write(i, node, value);
+        i as u32
+    }
+
+    /// Writes node `i`, which is the length, behind the others; there must be room.
+    #[inline(always)]
+    fn write(&self, i: usize, node: Node, value: E) {
+        debug_assert!(i == self.len.get() && i < self.capacity.get());
+        // SAFETY: `i < capacity`: the callers have compared it with the limit, or `prepare` has made room. Both
         // pointers are those of allocations of `capacity` elements.
         unsafe {
-            self.nodes.get().add(i).write([opcode.0, a, b]);
+            self.nodes.get().add(i).write(node);
             self.values.get().add(i).write(value);
         }
         self.len.set(i + 1);
-        i as u32
     }
 
     /// Makes room for one more node, this one; looks at it and keeps its location if that is asked for.
@@ -176,28 +199,32 @@ impl<E: Real> ScalarLane<E> {
     }
 
     /// The place of `c` in the constant pool.
-    #[inline(always)]
     pub(crate) fn constant(&self, c: E) -> u32 {
+        self.known_constant(c).unwrap_or_else(|| self.new_constant(c))
+    }
+
+    /// The place of `c` in the constant pool, if it is one of those used last.
+    #[inline(always)]
+    pub(crate) fn known_constant(&self, c: E) -> Option<u32> {
+        let (known, k) = self.recent(c).get();
+        (known == c.bits() && k != NOWHERE).then_some(k)
+    }
+
+    #[inline(always)]
+    fn recent(&self, c: E) -> &Cell<(u64, u32)> {
         let bits = c.bits();
         let hash = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61;
-        let recent = &self.recent[hash as usize % RECENT];
-        // SAFETY: no other reference to the pool exists: this module makes none that outlives a
-        // method, except in a `Segment`, and then only the shared one here is made.
-        let constants = unsafe { &*self.constants.get() };
-        match constants.get(recent.get() as usize) {
-            Some(known) if known.bits() == bits => recent.get(),
-            _ => self.new_constant(c, recent),
-        }
+        &self.recent[hash as usize % RECENT]
     }
 
     #[inline(never)]
-    fn new_constant(&self, c: E, recent: &Cell<u32>) -> u32 {
+    fn new_constant(&self, c: E) -> u32 {
         assert!(self.readers.get() == 0, "the tape cannot grow while its nodes are being read");
         // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
         let constants = unsafe { &mut *self.constants.get() };
         let k = constants.len() as u32;
         constants.push(c);
-        recent.set(k);
+        self.recent(c).set((c.bits(), k));
         k
     }
 
@@ -223,6 +250,11 @@ impl<E: Real> ScalarLane<E> {
         }
         // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
         unsafe { (*self.constants.get()).truncate(mark.constants) };
+        for recent in &self.recent {
+            if recent.get().1 as usize >= mark.constants {
+                recent.set((0, NOWHERE));
+            }
+        }
     }
 
     /// Node `i`, which must have been recorded.
@@ -291,11 +323,19 @@ impl<E> Drop for ScalarLane<E> {
     }
 }
 
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn unknown_operand() -> ! {
-    panic!("a handle that names no node of this tape: it was kept over a reset")
+/// `x`, of which the compiler forgets that it is equal to something else, where that can be said.
+#[inline(always)]
+fn told_apart(x: usize) -> usize {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    let x = {
+        let mut x = x;
+        // SAFETY: there is no instruction in it, so everything is as it was.
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) x, options(nomem, nostack, preserves_flags))
+        };
+        x
+    };
+    x
 }
 
 /// The recorded scalar nodes as slices, lent to a sweep.
@@ -307,6 +347,18 @@ pub struct Segment<'a, E: Real> {
 }
 
 impl<E: Real> Segment<'_, E> {
+    /// The first `len` nodes alone.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[must_use]
+    #[inline(always)]
+    pub fn first(mut self, len: usize) -> Self {
+        self.nodes = &self.nodes[..len];
+        self.values = &self.values[..len];
+        self
+    }
+
     /// How many nodes there are.
     #[allow(clippy::len_without_is_empty)]
     #[inline(always)]

@@ -23,8 +23,21 @@ impl Opcode {
     /// The value of a rank-0 tensor; the payload is its number in the tensor lane.
     pub(crate) const ITEM: Opcode = Opcode(0xF3);
 
+    #[inline(always)]
     pub(crate) const fn primitive(p: Primitive) -> Opcode {
         Opcode(p as u32)
+    }
+
+    /// The same with a constant as its first argument.
+    #[inline(always)]
+    pub(crate) const fn left(self) -> Opcode {
+        Opcode(self.0 | CONSTANT_LEFT)
+    }
+
+    /// The same with a constant as its second argument.
+    #[inline(always)]
+    pub(crate) const fn right(self) -> Opcode {
+        Opcode(self.0 | CONSTANT_RIGHT)
     }
 
     pub(crate) const fn rule(k: u32) -> Opcode {

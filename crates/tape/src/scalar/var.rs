@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::opcode::{CONSTANT_LEFT, CONSTANT_RIGHT, Opcode};
+use super::opcode::Opcode;
 use crate::diagnostics::node::opcode_name;
 use crate::elementary::sealed::Sealed;
 use crate::primitive::Primitive;
@@ -80,82 +80,126 @@ impl<E: Real> Var<E> {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn unary(self, p: Primitive, immediate: u32, value: E) -> Self {
-        if self.tag == NO_TAPE {
-            return Var::constant(value);
+        let opcode = Opcode::primitive(p);
+        if let Some(t) = registry::at_hand::<E>(self.tag) {
+            let node = [opcode.0, self.index, immediate];
+            if let Some(index) = t.scalars.push_at_once(self.index, node, value) {
+                return Var { value, index, tag: self.tag };
+            }
         }
-        let (t, tag) = registry::find::<E>(self.tag);
-        let index = t.scalars.push_unary(Opcode::primitive(p), self.index, immediate, value);
+        let (index, tag) = Self::any_unary(self.place(), opcode, immediate, value);
         Var { value, index, tag }
     }
 
     #[inline(always)]
     #[track_caller]
     pub(crate) fn binary(self, other: Self, p: Primitive, value: E) -> Self {
-        if self.tag == other.tag && self.tag != NO_TAPE {
-            let (t, tag) = registry::find::<E>(self.tag);
-            let index = t.scalars.push(Opcode::primitive(p), self.index, other.index, value);
-            return Var { value, index, tag };
+        let opcode = Opcode::primitive(p);
+        if self.tag == other.tag
+            && let Some(t) = registry::at_hand::<E>(self.tag)
+        {
+            let (a, b) = (self.index, other.index);
+            if let Some(index) = t.scalars.push_at_once(a.max(b), [opcode.0, a, b], value) {
+                return Var { value, index, tag: self.tag };
+            }
         }
-        let (index, tag) = Self::binary_mixed(self.parts(), other.parts(), p, value);
+        // Of literals in generic code the compiler knows that they are constants.
+        if self.tag == NO_TAPE
+            && let Some(var) = other.constant_at_once(self.value, opcode.left(), value)
+        {
+            return var;
+        }
+        if other.tag == NO_TAPE
+            && let Some(var) = self.constant_at_once(other.value, opcode.right(), value)
+        {
+            return var;
+        }
+        let (a, b) = (self.place(), other.place());
+        let (index, tag) = Self::any_binary(a, b, self.value, other.value, opcode, value);
+        Var { value, index, tag }
+    }
+
+    /// An operation with a constant on one side, as the opcode says.
+    #[inline(always)]
+    #[track_caller]
+    fn with_constant(self, c: E, opcode: Opcode, value: E) -> Self {
+        if let Some(var) = self.constant_at_once(c, opcode, value) {
+            return var;
+        }
+        let (index, tag) = Self::any_with_constant(self.place(), c, opcode, value);
         Var { value, index, tag }
     }
 
     #[inline(always)]
-    fn parts(self) -> (E, u64) {
-        (self.value, u64::from(self.index) << 32 | u64::from(self.tag))
+    fn constant_at_once(self, c: E, opcode: Opcode, value: E) -> Option<Self> {
+        let lane = &registry::at_hand::<E>(self.tag)?.scalars;
+        let c = lane.known_constant(c)?;
+        let index = lane.push_at_once(self.index, [opcode.0, self.index, c], value)?;
+        Some(Var { value, index, tag: self.tag })
     }
 
-    /// The index and the tag of a binary operation with constants, or across the parts of a tape that have
-    /// their own tags.
+    /// The index and the tag as one number.
     ///
-    /// Numbers go in and out, which fit into registers: a call with handles, though it is hardly ever taken,
-    /// would make every operation before it put its handles in memory.
+    /// The functions below, which are called where an operation is more than a few stores, take and give numbers, which fit
+    /// into registers: a call with handles, though it is hardly ever taken, would make every operation
+    /// before it put its handles in memory.
+    #[inline(always)]
+    fn place(self) -> u64 {
+        u64::from(self.index) << 32 | u64::from(self.tag)
+    }
+
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn binary_mixed(a: (E, u64), b: (E, u64), p: Primitive, value: E) -> (u32, u32) {
-        let [a, b] = [a, b].map(|(value, place)| Var {
-            value,
-            index: (place >> 32) as u32,
-            tag: place as u32,
-        });
-        let var = match (a.tag == NO_TAPE, b.tag == NO_TAPE) {
-            (true, true) => Var::constant(value),
-            (false, true) => a.with_constant(b.value, p, CONSTANT_RIGHT, value),
-            (true, false) => b.with_constant(a.value, p, CONSTANT_LEFT, value),
-            (false, false) => {
-                let (t, tag) = registry::find::<E>(a.tag);
-                t.assert_owns(b.tag);
-                let index = t.scalars.push(Opcode::primitive(p), a.index, b.index, value);
-                Var { value, index, tag }
-            }
-        };
-        (var.index, var.tag)
+    fn any_unary(place: u64, opcode: Opcode, immediate: u32, value: E) -> (u32, u32) {
+        let (index, tag) = parts(place);
+        if tag == NO_TAPE {
+            return (0, NO_TAPE);
+        }
+        let (t, tag) = registry::find::<E>(tag);
+        (t.scalars.push_unary(opcode, index, immediate, value), tag)
     }
 
-    /// An operation of `self` and the constant `c`, which stands on the given `side`.
-    #[inline(always)]
+    /// Also for operands of two tags: parts of a tape have their own.
+    #[cold]
+    #[inline(never)]
     #[track_caller]
-    pub(crate) fn with_constant(self, c: E, p: Primitive, side: u32, value: E) -> Self {
-        if self.tag == NO_TAPE {
-            return Var::constant(value);
+    fn any_binary(a: u64, b: u64, x: E, y: E, opcode: Opcode, value: E) -> (u32, u32) {
+        let ((index_a, tag_a), (index_b, tag_b)) = (parts(a), parts(b));
+        match (tag_a == NO_TAPE, tag_b == NO_TAPE) {
+            (true, _) => Self::any_with_constant(b, x, opcode.left(), value),
+            (false, true) => Self::any_with_constant(a, y, opcode.right(), value),
+            (false, false) => {
+                let (t, tag) = registry::find::<E>(tag_a);
+                t.assert_owns(tag_b);
+                (t.scalars.push(opcode, index_a, index_b, value), tag)
+            }
         }
-        let (t, tag) = registry::find::<E>(self.tag);
-        let opcode = Opcode(Opcode::primitive(p).0 | side);
-        let index = t.scalars.push_constant(opcode, self.index, c, value);
-        Var { value, index, tag }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn any_with_constant(place: u64, c: E, opcode: Opcode, value: E) -> (u32, u32) {
+        let (index, tag) = parts(place);
+        if tag == NO_TAPE {
+            return (0, NO_TAPE);
+        }
+        let (t, tag) = registry::find::<E>(tag);
+        let c = t.scalars.constant(c);
+        (t.scalars.push_unary(opcode, index, c, value), tag)
     }
 
     #[inline(always)]
     #[track_caller]
     pub(crate) fn constant_right(self, c: E, p: Primitive, value: E) -> Self {
-        self.with_constant(c, p, CONSTANT_RIGHT, value)
+        self.with_constant(c, Opcode::primitive(p).right(), value)
     }
 
     #[inline(always)]
     #[track_caller]
     pub(crate) fn constant_left(self, c: E, p: Primitive, value: E) -> Self {
-        self.with_constant(c, p, CONSTANT_LEFT, value)
+        self.with_constant(c, Opcode::primitive(p).left(), value)
     }
 
     /// Records an operation that is not one of the fast ones: of three or four operands, or a rule.
@@ -228,6 +272,12 @@ impl<E: Real> Var<E> {
     }
 }
 
+/// What [`Var::place`] was made of.
+#[inline(always)]
+fn parts(place: u64) -> (u32, u32) {
+    ((place >> 32) as u32, place as u32)
+}
+
 macro_rules! methods {
     ($($(#[$meta:meta])* $method:ident $primitive:ident ($($arg:ident),*);)*) => {
         impl<E: Real> Var<E> { $(methods!(@inherent $method $primitive ($($arg),*));)* }
@@ -235,6 +285,7 @@ macro_rules! methods {
         impl<E: Real> Elementary for Var<E> {
             $(methods!(@forward $method ($($arg),*));)*
 
+            #[inline(always)]
             fn lit(c: f64) -> Self {
                 Var::constant(E::lit(c))
             }
