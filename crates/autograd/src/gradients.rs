@@ -54,6 +54,7 @@ impl<E: Real> Gradients<E> {
     /// of scalars and of tensors that are leaves, `grad` those of its variables. And if `x` is a tensor
     /// that the result does not depend on, and its tape, which knows the shape, is gone.
     #[track_caller]
+    #[inline]
     pub fn wrt<V: Variable<E>>(&self, x: V) -> V::Gradient {
         match self.get(x) {
             Some(gradient) => gradient,
@@ -63,6 +64,7 @@ impl<E: Real> Gradients<E> {
 
     /// The gradient by `x`; `None` if nothing has flowed to it: the result does not depend on it,
     /// or it is not on the tape of the result.
+    #[inline]
     pub fn get<V: Variable<E>>(&self, x: V) -> Option<V::Gradient> {
         x.gradient(self)
     }
@@ -80,6 +82,7 @@ impl<E: Real> Gradients<E> {
 
     /// Whether the gradient by this node was computed as a whole: on the way to those that were asked for,
     /// others have a part of theirs.
+    #[inline]
     fn was_asked(&self, id: NodeId) -> bool {
         self.asked.as_ref().is_none_or(|asked| asked.contains(&id))
     }
@@ -98,6 +101,7 @@ impl<E: Real> Gradients<E> {
         self.tags.iter().any(|&(_, known)| known == tag)
     }
 
+    #[inline]
     fn tag_of_scalar(&self, index: u32) -> Option<u32> {
         self.tags.iter().rev().find(|&&(first, _)| first <= index).map(|&(_, tag)| tag)
     }
@@ -140,6 +144,7 @@ pub trait Variable<E: Real>: Copy + sealed::Sealed {
 impl<E: Real> Variable<E> for Var<E> {
     type Gradient = E;
 
+    #[inline]
     fn gradient(self, gradients: &Gradients<E>) -> Option<E> {
         let HandleKey { tag, index } = self.key();
         let slot = *gradients.scalars.get(index as usize)?;

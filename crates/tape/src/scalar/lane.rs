@@ -17,12 +17,25 @@ use crate::diagnostics::watch::Watch;
 /// An opcode and two operands.
 pub(crate) type Node = [u32; 3];
 
-/// The constants used last are found again in this many places, so that a loop over `100.0 * x`
-/// does not fill the pool with copies of 100.
-const RECENT: usize = 8;
+/// The constants used last are found again in so many places of two each, so that a loop over `100.0 * x` does not
+/// fill the pool with copies of 100.
+const PLACES: usize = 1 << PLACES_BITS;
+const PLACES_BITS: u32 = 4;
 
-/// What stands for the number of a constant where there is none.
-const NOWHERE: u32 = u32::MAX;
+/// The bits of a constant, and its number in the pool.
+type Known = (u64, u32);
+
+/// The place of the bits of a constant.
+#[inline(always)]
+const fn place_of(bits: u64) -> usize {
+    ((bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - PLACES_BITS)) as usize
+}
+
+/// What stands in an empty place: bits that belong elsewhere.
+const fn nothing_at(place: usize) -> Known {
+    (if place == place_of(0) { 1 } else { 0 }, 0)
+}
+const _: () = assert!(place_of(0) != place_of(1));
 
 /// A place in the recording that it can be cut back to.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +54,7 @@ pub(crate) struct ScalarLane<E> {
     nodes: Cell<*mut Node>,
     values: Cell<*mut E>,
     constants: UnsafeCell<Vec<E>>,
-    recent: [Cell<(u64, u32)>; RECENT],
+    recent: [[Cell<Known>; 2]; PLACES],
     /// How many [`Segment`]s are reading; meanwhile nothing may move or be cut off.
     readers: Cell<usize>,
     locations: Option<RefCell<Vec<&'static Location<'static>>>>,
@@ -58,7 +71,7 @@ impl<E: Real> ScalarLane<E> {
             nodes: Cell::new(std::ptr::null_mut()),
             values: Cell::new(std::ptr::null_mut()),
             constants: UnsafeCell::new(Vec::new()),
-            recent: [const { Cell::new((0, NOWHERE)) }; RECENT],
+            recent: std::array::from_fn(|k| [nothing_at(k), nothing_at(k)].map(Cell::new)),
             readers: Cell::new(0),
             locations: (detail >= Detail::Locations).then(RefCell::default),
             watch: (detail >= Detail::Anomalies).then(Watch::default),
@@ -206,15 +219,12 @@ impl<E: Real> ScalarLane<E> {
     /// The place of `c` in the constant pool, if it is one of those used last.
     #[inline(always)]
     pub(crate) fn known_constant(&self, c: E) -> Option<u32> {
-        let (known, k) = self.recent(c).get();
-        (known == c.bits() && k != NOWHERE).then_some(k)
-    }
-
-    #[inline(always)]
-    fn recent(&self, c: E) -> &Cell<(u64, u32)> {
-        let bits = c.bits();
-        let hash = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61;
-        &self.recent[hash as usize % RECENT]
+        let [first, second] = &self.recent[place_of(c.bits())];
+        match (first.get(), second.get()) {
+            ((bits, k), _) if bits == c.bits() => Some(k),
+            (_, (bits, k)) if bits == c.bits() => Some(k),
+            _ => None,
+        }
     }
 
     #[inline(never)]
@@ -224,7 +234,8 @@ impl<E: Real> ScalarLane<E> {
         let constants = unsafe { &mut *self.constants.get() };
         let k = constants.len() as u32;
         constants.push(c);
-        self.recent(c).set((c.bits(), k));
+        let [first, second] = &self.recent[place_of(c.bits())];
+        second.set(first.replace((c.bits(), k)));
         k
     }
 
@@ -249,10 +260,14 @@ impl<E: Real> ScalarLane<E> {
             locations.borrow_mut().truncate(mark.nodes);
         }
         // SAFETY: no `Segment` reads, and this module keeps no other reference to the pool.
-        unsafe { (*self.constants.get()).truncate(mark.constants) };
-        for recent in &self.recent {
-            if recent.get().1 as usize >= mark.constants {
-                recent.set((0, NOWHERE));
+        let constants = unsafe { &mut *self.constants.get() };
+        if constants.len() > mark.constants {
+            constants.truncate(mark.constants);
+            for (place, recent) in self.recent.iter().enumerate() {
+                for known in recent.iter().filter(|known| known.get().1 as usize >= mark.constants)
+                {
+                    known.set(nothing_at(place));
+                }
             }
         }
     }
