@@ -5,6 +5,7 @@
 //! closure the compiler stops inlining it, and every operation takes three times as long.
 
 use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,12 +28,13 @@ static NEXT_BLOCK: AtomicU32 = AtomicU32::new(0);
 #[doc(hidden)]
 pub struct Cursor<E: Real> {
     tag: Cell<u32>,
-    inner: Cell<*const Inner<E>>,
+    /// Dangling where the tag is `NOTHING`.
+    inner: Cell<NonNull<Inner<E>>>,
 }
 
 impl<E: Real> Cursor<E> {
     pub(crate) const fn new() -> Self {
-        Cursor { tag: Cell::new(NOTHING), inner: Cell::new(std::ptr::null()) }
+        Cursor { tag: Cell::new(NOTHING), inner: Cell::new(NonNull::dangling()) }
     }
 }
 
@@ -96,6 +98,7 @@ pub(crate) fn retire<E: Real>(tag: u32) {
 
 /// Makes `tag` the one that is found fastest.
 pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
+    let inner = NonNull::new(inner.cast_mut()).expect("the address of a tape");
     E::cursor().with(|cursor| {
         cursor.tag.set(tag);
         cursor.inner.set(inner);
@@ -108,13 +111,10 @@ pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
 #[inline(always)]
 pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
     let (at_hand, pointer) = E::cursor().with(|cursor| (cursor.tag.get(), cursor.inner.get()));
-    if at_hand != tag {
-        return None;
-    }
-    // SAFETY: as in `find`. The pointer is null only where the tag is `NOTHING`, which no handle has.
-    unsafe {
-        std::hint::assert_unchecked(!pointer.is_null());
-        Some(&*pointer)
+    match at_hand == tag {
+        // SAFETY: as in `find`. Where there is no tape, the tag is `NOTHING`, which no handle has.
+        true => Some(unsafe { pointer.as_ref() }),
+        false => None,
     }
 }
 
@@ -129,7 +129,8 @@ pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
 #[track_caller]
 pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
     let (at_hand, pointer) = E::cursor().with(|cursor| (cursor.tag.get(), cursor.inner.get()));
-    let (inner, now) = if at_hand == tag { (pointer, tag) } else { search::<E>(tag) };
+    let (inner, now) =
+        if at_hand == tag { (pointer.as_ptr().cast_const(), tag) } else { search::<E>(tag) };
     // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
     // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape is
     // dropped while the reference is in use, because no code of a user runs then.

@@ -346,7 +346,7 @@ fn told_apart(x: usize) -> usize {
         let mut x = x;
         // SAFETY: there is no instruction in it, so everything is as it was.
         unsafe {
-            std::arch::asm!("/* {0} */", inout(reg) x, options(nomem, nostack, preserves_flags))
+            std::arch::asm!("/* {0} */", inout(reg) x, options(nomem, nostack, preserves_flags));
         };
         x
     };
