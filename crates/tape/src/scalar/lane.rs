@@ -1,7 +1,7 @@
-//! The scalar lane: a structure of arrays that grows at its end.
+//! The scalar lane: an array of nodes that grows at its end.
 //!
 //! A node is an opcode and two operands (12 bytes) and a value. This module is one of the few that
-//! use `unsafe`: recording a node is a bound check and two stores, and reading one in a sweep is a
+//! use `unsafe`: recording a node is a few comparisons and stores, and reading one in a sweep is a
 //! plain load. What makes that sound is checked where a node is recorded: every operand is the
 //! number of an earlier node, or of an entry of the constant pool, or means no node at all. Tags
 //! have no part in it.
@@ -16,6 +16,28 @@ use crate::diagnostics::watch::Watch;
 
 /// An opcode and two operands.
 pub(crate) type Node = [u32; 3];
+
+/// A node and its value as they stand in memory: three stores, without gaps.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
+struct Record<E> {
+    /// The opcode in the lower half, and the first operand.
+    opcode_and_first: u64,
+    second: u32,
+    value: E,
+}
+
+impl<E: Copy> Record<E> {
+    #[inline(always)]
+    fn new([opcode, a, b]: Node, value: E) -> Self {
+        Record { opcode_and_first: u64::from(opcode) | u64::from(a) << 32, second: b, value }
+    }
+
+    #[inline(always)]
+    fn node(&self) -> Node {
+        [self.opcode_and_first as u32, (self.opcode_and_first >> 32) as u32, self.second]
+    }
+}
 
 /// The constants used last are found again in so many places of two each, so that a loop over `100.0 * x` does not
 /// fill the pool with copies of 100.
@@ -49,10 +71,9 @@ pub(crate) struct ScalarLane<E> {
     /// Nodes up to here may be written without a look at anything else. It is the capacity, or 0
     /// when every node is to take the slow path because its location is kept.
     limit: Cell<usize>,
-    /// Owned by this lane through the pointers below: the length of both vectors is `len`.
+    /// Owned by this lane through the pointer below: that of a vector of length `len`.
     capacity: Cell<usize>,
-    nodes: Cell<*mut Node>,
-    values: Cell<*mut E>,
+    records: Cell<*mut Record<E>>,
     constants: UnsafeCell<Vec<E>>,
     recent: [[Cell<Known>; 2]; PLACES],
     /// How many [`Segment`]s are reading; meanwhile nothing may move or be cut off.
@@ -68,8 +89,7 @@ impl<E: Real> ScalarLane<E> {
             len: Cell::new(0),
             limit: Cell::new(0),
             capacity: Cell::new(0),
-            nodes: Cell::new(std::ptr::null_mut()),
-            values: Cell::new(std::ptr::null_mut()),
+            records: Cell::new(std::ptr::null_mut()),
             constants: UnsafeCell::new(Vec::new()),
             recent: std::array::from_fn(|k| [nothing_at(k), nothing_at(k)].map(Cell::new)),
             readers: Cell::new(0),
@@ -148,12 +168,9 @@ impl<E: Real> ScalarLane<E> {
     #[inline(always)]
     fn write(&self, i: usize, node: Node, value: E) {
         debug_assert!(i == self.len.get() && i < self.capacity.get());
-        // SAFETY: `i < capacity`: the callers have compared it with the limit, or `prepare` has made room. Both
-        // pointers are those of allocations of `capacity` elements.
-        unsafe {
-            self.nodes.get().add(i).write(node);
-            self.values.get().add(i).write(value);
-        }
+        // SAFETY: `i < capacity`: the callers have compared it with the limit, or `prepare` has made room. The
+        // pointer is that of an allocation of `capacity` records.
+        unsafe { self.records.get().add(i).write(Record::new(node, value)) };
         self.len.set(i + 1);
     }
 
@@ -175,40 +192,30 @@ impl<E: Real> ScalarLane<E> {
         assert!(self.readers.get() == 0, "the tape cannot grow while its nodes are being read");
         assert!(len < u32::MAX as usize, "a tape holds at most 2^32 - 1 scalar nodes");
         let wanted = (2 * capacity).max(1 << 10).min(u32::MAX as usize);
-        let (mut nodes, mut values) = self.take_vectors();
-        nodes.reserve_exact(wanted - len);
-        values.reserve_exact(wanted - len);
-        self.put_vectors(nodes, values);
+        let mut records = self.take_vector();
+        records.reserve_exact(wanted - len);
+        self.put_vector(records);
     }
 
-    /// The two arrays as vectors; until [`put_vectors`](Self::put_vectors) the lane is empty.
-    fn take_vectors(&self) -> (Vec<Node>, Vec<E>) {
+    /// The array as a vector; until [`put_vector`](Self::put_vector) the lane is empty.
+    fn take_vector(&self) -> Vec<Record<E>> {
         let (len, capacity) = (self.len.get(), self.capacity.replace(0));
         self.limit.set(0);
         self.len.set(0);
         if capacity == 0 {
-            return (Vec::new(), Vec::new());
+            return Vec::new();
         }
-        // SAFETY: `put_vectors` has stored the pointers of two vectors that have at least this
-        // capacity and exactly the same one, and `len` elements of both are written. The lane
-        // forgets them here, so they have one owner.
-        unsafe {
-            (
-                Vec::from_raw_parts(self.nodes.get(), len, capacity),
-                Vec::from_raw_parts(self.values.get(), len, capacity),
-            )
-        }
+        // SAFETY: `put_vector` has stored the pointer of a vector of this capacity, and `len` records of it are
+        // written. The lane forgets it here, so it has one owner.
+        unsafe { Vec::from_raw_parts(self.records.get(), len, capacity) }
     }
 
-    fn put_vectors(&self, nodes: Vec<Node>, values: Vec<E>) {
-        let mut nodes = std::mem::ManuallyDrop::new(nodes);
-        let mut values = std::mem::ManuallyDrop::new(values);
-        assert!(nodes.capacity() == values.capacity() && nodes.len() == values.len());
-        self.len.set(nodes.len());
-        self.capacity.set(nodes.capacity());
-        self.limit.set(if self.locations.is_some() { 0 } else { nodes.capacity() });
-        self.nodes.set(nodes.as_mut_ptr());
-        self.values.set(values.as_mut_ptr());
+    fn put_vector(&self, records: Vec<Record<E>>) {
+        let mut records = std::mem::ManuallyDrop::new(records);
+        self.len.set(records.len());
+        self.capacity.set(records.capacity());
+        self.limit.set(if self.locations.is_some() { 0 } else { records.capacity() });
+        self.records.set(records.as_mut_ptr());
     }
 
     /// The place of `c` in the constant pool.
@@ -275,8 +282,9 @@ impl<E: Real> ScalarLane<E> {
     /// Node `i`, which must have been recorded.
     pub(crate) fn node(&self, i: u32) -> (Node, E) {
         assert!((i as usize) < self.len.get(), "no such node");
-        // SAFETY: the first `len` elements of both arrays are written.
-        unsafe { (*self.nodes.get().add(i as usize), *self.values.get().add(i as usize)) }
+        // SAFETY: the first `len` records are written.
+        let record = unsafe { *self.records.get().add(i as usize) };
+        (record.node(), record.value)
     }
 
     pub(crate) fn constant_at(&self, k: u32) -> E {
@@ -299,29 +307,23 @@ impl<E: Real> ScalarLane<E> {
 
     pub(crate) fn bytes(&self) -> usize {
         let constants = self.mark().constants * size_of::<E>();
-        self.len.get() * (size_of::<Node>() + size_of::<E>()) + constants
+        self.len.get() * size_of::<Record<E>>() + constants
     }
 
-    /// The nodes as slices, for a sweep. While they are lent the lane may append within its
+    /// The nodes, for a sweep. While they are lent the lane may append within its
     /// capacity, but a move or a cut is a panic.
     pub(crate) fn segment(&self) -> Segment<'_, E> {
         self.readers.set(self.readers.get() + 1);
         let len = self.len.get();
-        // SAFETY: the first `len` elements are written and, while `readers > 0`, neither moved nor
+        // SAFETY: the first `len` records are written and, while `readers > 0`, neither moved nor
         // written again: appending writes behind them.
-        let (nodes, values) = unsafe {
-            if len == 0 {
-                (&[][..], &[][..])
-            } else {
-                (
-                    std::slice::from_raw_parts(self.nodes.get(), len),
-                    std::slice::from_raw_parts(self.values.get(), len),
-                )
-            }
+        let records = match len {
+            0 => &[][..],
+            _ => unsafe { std::slice::from_raw_parts(self.records.get(), len) },
         };
         // SAFETY: while `readers > 0`, nothing makes an exclusive reference to the pool.
         let constants = unsafe { (*self.constants.get()).as_slice() };
-        Segment { nodes, values, constants, lane: self }
+        Segment { records, constants, lane: self }
     }
 }
 
@@ -329,11 +331,8 @@ impl<E> Drop for ScalarLane<E> {
     fn drop(&mut self) {
         let (len, capacity) = (self.len.get(), self.capacity.get());
         if capacity > 0 {
-            // SAFETY: as in `take_vectors`; nothing uses the lane after this.
-            unsafe {
-                drop(Vec::from_raw_parts(self.nodes.get(), len, capacity));
-                drop(Vec::from_raw_parts(self.values.get(), len, capacity));
-            }
+            // SAFETY: as in `take_vector`; nothing uses the lane after this.
+            drop(unsafe { Vec::from_raw_parts(self.records.get(), len, capacity) });
         }
     }
 }
@@ -353,10 +352,9 @@ fn told_apart(x: usize) -> usize {
     x
 }
 
-/// The recorded scalar nodes as slices, lent to a sweep.
+/// The recorded scalar nodes, lent to a sweep.
 pub struct Segment<'a, E: Real> {
-    nodes: &'a [Node],
-    values: &'a [E],
+    records: &'a [Record<E>],
     constants: &'a [E],
     lane: &'a ScalarLane<E>,
 }
@@ -369,8 +367,7 @@ impl<E: Real> Segment<'_, E> {
     #[must_use]
     #[inline(always)]
     pub fn first(mut self, len: usize) -> Self {
-        self.nodes = &self.nodes[..len];
-        self.values = &self.values[..len];
+        self.records = &self.records[..len];
         self
     }
 
@@ -378,22 +375,19 @@ impl<E: Real> Segment<'_, E> {
     #[allow(clippy::len_without_is_empty)]
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.records.len()
     }
 
     /// Node `i`.
     #[inline(always)]
     pub(crate) fn node(&self, i: usize) -> Node {
-        self.nodes[i]
+        self.records[i].node()
     }
 
     /// The value of node `i`.
     #[inline(always)]
     pub(crate) fn own_value(&self, i: usize) -> E {
-        assert!(i < self.nodes.len());
-        // SAFETY: there are as many values as nodes. (A sweep has compared `i` with the number of
-        // nodes already, so the compiler drops the check.)
-        unsafe { *self.values.get_unchecked(i) }
+        self.records[i].value
     }
 
     /// The value of an operand of one of the nodes of this segment.
@@ -402,9 +396,9 @@ impl<E: Real> Segment<'_, E> {
     /// `i` must be an operand of a node of this segment that its opcode says is a node.
     #[inline(always)]
     pub(crate) unsafe fn value(&self, i: u32) -> E {
-        debug_assert!((i as usize) < self.values.len());
+        debug_assert!((i as usize) < self.records.len());
         // SAFETY: recording has checked that the operand is an earlier node.
-        unsafe { *self.values.get_unchecked(i as usize) }
+        unsafe { self.records.get_unchecked(i as usize).value }
     }
 
     /// A constant operand of one of the nodes of this segment.
