@@ -315,10 +315,10 @@ impl<E: Real> ScalarLane<E> {
     pub(crate) fn segment(&self) -> Segment<'_, E> {
         self.readers.set(self.readers.get() + 1);
         let len = self.len.get();
-        // SAFETY: the first `len` records are written and, while `readers > 0`, neither moved nor
-        // written again: appending writes behind them.
         let records = match len {
             0 => &[][..],
+            // SAFETY: the first `len` records are written and, while `readers > 0`, neither moved nor
+            // written again: appending writes behind them.
             _ => unsafe { std::slice::from_raw_parts(self.records.get(), len) },
         };
         // SAFETY: while `readers > 0`, nothing makes an exclusive reference to the pool.
