@@ -130,3 +130,52 @@ fn shapes() {
     assert_eq!(shape(&[]).elements(), 1);
     assert_eq!(format!("{} {:?}", shape(&[2, 3]), shape(&[])), "[2, 3] []");
 }
+
+#[test]
+fn pieces_along_the_outermost_axis_are_windows() {
+    let whole = Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]);
+    let mut piece = whole.slice(0, 1..4);
+    assert!(piece.shares_buffer(&whole));
+    assert_eq!(piece, Tensor::from([[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]));
+    assert_eq!((piece.len(), piece[[1, 1]], piece.to_vec()[5]), (6, 6.0, 8.0));
+    let inner = piece.slice(0, 1..2);
+    assert!(inner.shares_buffer(&whole));
+    assert_eq!((inner[[0, 0]], inner.reshape([2])), (5.0, Tensor::from([5.0, 6.0])));
+    assert_eq!(inner.slice(1, 1..2).item(), 6.0);
+    assert_eq!(piece.select(0, 2), Tensor::from([7.0, 8.0]));
+    assert_eq!(piece.slice(0, 3..3).len(), 0);
+    assert_eq!(piece.map(|x| x + 1.0), &piece + 1.0);
+    // Writing to a window leaves the rest alone, also where nobody else holds the buffer.
+    assert!(piece.get_mut_slice().is_none());
+    piece.as_mut_slice()[0] = 0.0;
+    assert_eq!((piece[[0, 0]], whole[[1, 0]], inner[[0, 0]]), (0.0, 3.0, 5.0));
+    let mut last = whole.slice(0, 3..4);
+    drop((whole, inner));
+    assert!(last.get_mut_slice().is_none());
+    last[[0, 1]] = 9.0;
+    assert_eq!(last, Tensor::from([[7.0, 9.0]]));
+    assert!(last.get_mut_slice().is_some());
+}
+
+#[test]
+fn windows_outlive_their_tape() {
+    let mut tape = Tape::new();
+    let mut kept = Vec::new();
+    for k in 0..20 {
+        tape.reset();
+        let x = tape.tensor(Tensor::full([4, 50], f64::from(k)));
+        let y = (x + 1.0).exp().ln().slice(0, 1..3);
+        let g = (y * y).sum().backward().unwrap().wrt(x);
+        kept.push((y.value(), g.slice(0, 2..4)));
+    }
+    for (k, (y, g)) in kept.iter().enumerate() {
+        let expected = Tensor::full([2, 50], k as f64 + 1.0);
+        assert_relative_eq!(*y, expected, max_relative = 1e-12);
+        assert_relative_eq!(
+            g.slice(0, 0..1),
+            Tensor::full([1, 50], 2.0 * (k as f64 + 1.0)),
+            max_relative = 1e-12
+        );
+        assert_eq!(g.slice(0, 1..2), Tensor::zeros([1, 50]));
+    }
+}

@@ -18,8 +18,8 @@ use crate::{Error, Real, Shape};
 
 /// A dense, row-major array of any rank.
 ///
-/// The buffer is shared: a clone is cheap, and writing to a tensor whose buffer somebody else holds
-/// copies it first.
+/// The buffer is shared: a clone is cheap, and so is a piece along the outermost axis; writing to a tensor whose
+/// buffer somebody else holds copies it first.
 ///
 /// ```
 /// use tape::Tensor;
@@ -45,7 +45,12 @@ use crate::{Error, Real, Shape};
 pub struct Tensor<E: Real = f64> {
     shape: Shape,
     data: Arc<Vec<E>>,
+    /// Where in the buffer it begins, or [`WHOLE`].
+    start: usize,
 }
+
+/// What stands for the place in the buffer where all of it is the tensor's.
+const WHOLE: usize = usize::MAX;
 
 impl<E: Real> Tensor<E> {
     /// A tensor of the given shape from its elements in row-major order.
@@ -71,12 +76,23 @@ impl<E: Real> Tensor<E> {
             };
             return Err(Error::shape("Tensor::new", &[&shape], detail));
         }
-        Ok(Tensor { shape, data: Arc::new(data) })
+        Ok(Tensor::from_parts(shape, Arc::new(data)))
     }
 
     pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<E>>) -> Self {
         debug_assert_eq!(shape.elements(), data.len());
-        Tensor { shape, data }
+        Tensor { shape, data, start: WHOLE }
+    }
+
+    /// A tensor in a part of the buffer of this one: the elements from number `first` on.
+    pub(crate) fn window(&self, first: usize, shape: Shape) -> Self {
+        assert!(first + shape.elements() <= self.len(), "a window that is not within a tensor");
+        let start = match self.start {
+            WHOLE if shape.elements() == self.len() => WHOLE,
+            WHOLE => first,
+            start => start + first,
+        };
+        Tensor { shape, data: self.data.clone(), start }
     }
 
     /// A tensor in a buffer from the pool that nobody else holds, of unspecified elements.
@@ -109,37 +125,45 @@ impl<E: Real> Tensor<E> {
     /// The number of elements.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.data.len()
+        self.as_slice().len()
     }
 
     /// The elements in row-major order.
+    #[inline]
     pub fn as_slice(&self) -> &[E] {
-        &self.data
+        match self.start {
+            WHOLE => &self.data,
+            start => &self.data[start..][..self.shape.elements()],
+        }
     }
 
     /// The elements in row-major order, for writing; a shared buffer is copied first.
     pub fn as_mut_slice(&mut self) -> &mut [E] {
+        if self.start != WHOLE {
+            *self = Tensor::from_parts(self.shape.clone(), Arc::new(self.to_vec()));
+        }
         Arc::<Vec<E>>::make_mut(&mut self.data).as_mut_slice()
     }
 
-    /// The elements for writing, if nobody else holds the buffer.
+    /// The elements for writing, if nobody else holds the buffer, nor the tensor a part of it.
     pub fn get_mut_slice(&mut self) -> Option<&mut [E]> {
-        Arc::get_mut(&mut self.data).map(Vec::as_mut_slice)
+        let own = if self.start == WHOLE { Arc::get_mut(&mut self.data) } else { None };
+        own.map(Vec::as_mut_slice)
     }
 
-    /// Whether both share one buffer.
+    /// Whether both share one buffer, or have parts of one.
     pub fn shares_buffer(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.data, &other.data)
     }
 
     /// A copy of the elements in row-major order.
     pub fn to_vec(&self) -> Vec<E> {
-        self.data.to_vec()
+        self.as_slice().to_vec()
     }
 
     /// The elements one by one.
     pub fn iter(&self) -> std::slice::Iter<'_, E> {
-        self.data.iter()
+        self.as_slice().iter()
     }
 
     /// The only element.
@@ -149,11 +173,11 @@ impl<E: Real> Tensor<E> {
     #[track_caller]
     pub fn item(&self) -> E {
         assert!(
-            self.data.len() == 1,
+            self.len() == 1,
             "item: a tensor of shape {} does not have exactly one element",
             self.shape
         );
-        self.data[0]
+        self.as_slice()[0]
     }
 
     /// The same elements in another shape.
@@ -169,12 +193,12 @@ impl<E: Real> Tensor<E> {
             self.shape,
             self.len()
         );
-        Tensor { shape, data: self.data.clone() }
+        Tensor { shape, data: self.data.clone(), start: self.start }
     }
 
     /// `f` of each element.
     pub fn map(&self, f: impl FnMut(E) -> E) -> Self {
-        Tensor { shape: self.shape.clone(), data: Arc::new(self.iter().copied().map(f).collect()) }
+        Tensor::from_parts(self.shape.clone(), Arc::new(self.iter().copied().map(f).collect()))
     }
 
     /// `f` of each pair of elements at the same place.
@@ -190,7 +214,7 @@ impl<E: Real> Tensor<E> {
             other.shape
         );
         let data = self.iter().zip(other.iter()).map(|(&a, &b)| f(a, b)).collect();
-        Tensor { shape: self.shape.clone(), data: Arc::new(data) }
+        Tensor::from_parts(self.shape.clone(), Arc::new(data))
     }
 
     /// The rows `rows` of the outermost axis, as a tensor of its own.
@@ -204,11 +228,11 @@ impl<E: Real> Tensor<E> {
         let mut data = Vec::with_capacity(rows.len() * width);
         for &row in rows {
             assert!(row < self.shape[0], "rows: row {row} of a tensor of shape {}", self.shape);
-            data.extend_from_slice(&self.data[row * width..][..width]);
+            data.extend_from_slice(&self.as_slice()[row * width..][..width]);
         }
         let mut shape = self.shape.clone();
         shape.set(0, rows.len());
-        Tensor { shape, data: Arc::new(data) }
+        Tensor::from_parts(shape, Arc::new(data))
     }
 
     #[track_caller]
@@ -224,7 +248,7 @@ impl<E: Real, const N: usize> Index<[usize; N]> for Tensor<E> {
     type Output = E;
     #[track_caller]
     fn index(&self, index: [usize; N]) -> &E {
-        &self.data[self.offset(&index)]
+        &self.as_slice()[self.offset(&index)]
     }
 }
 

@@ -26,7 +26,7 @@ impl<E: Real> Tensor<E> {
     pub fn full(shape: impl Into<Shape>, value: E) -> Self {
         let shape = shape.into();
         let data = Arc::new(vec![value; shape.elements()]);
-        Tensor { shape, data }
+        Tensor::from_parts(shape, data)
     }
 
     /// A single number, of rank 0.
@@ -63,7 +63,7 @@ impl<E: Real> Tensor<E> {
                 index[k] = 0;
             }
         }
-        Tensor { shape, data: Arc::new(data) }
+        Tensor::from_parts(shape, Arc::new(data))
     }
 
     /// `n` evenly spaced numbers from `first` to `last`, both included.
@@ -85,7 +85,7 @@ impl<E: Real> Tensor<E> {
     {
         let shape = shape.into();
         let data = (0..shape.elements()).map(|_| distribution.sample(rng)).collect();
-        Tensor { shape, data: Arc::new(data) }
+        Tensor::from_parts(shape, Arc::new(data))
     }
 
     /// Independent draws from the uniform distribution on `[low, high)`.
@@ -99,7 +99,7 @@ impl<E: Real> Tensor<E> {
         let shape = shape.into();
         let data =
             (0..shape.elements()).map(|_| low + (high - low) * E::standard_uniform(rng)).collect();
-        Tensor { shape, data: Arc::new(data) }
+        Tensor::from_parts(shape, Arc::new(data))
     }
 
     /// Independent draws from the normal distribution.
@@ -114,7 +114,7 @@ impl<E: Real> Tensor<E> {
         let data = (0..shape.elements())
             .map(|_| mean + standard_deviation * E::standard_normal(rng))
             .collect();
-        Tensor { shape, data: Arc::new(data) }
+        Tensor::from_parts(shape, Arc::new(data))
     }
 
     /// Xavier's (Glorot's) uniform initialisation: uniform on `[-a, a)` with
@@ -192,7 +192,7 @@ impl<E: Real> From<&Tensor<E>> for Tensor<E> {
 
 impl<E: Real> From<Vec<E>> for Tensor<E> {
     fn from(data: Vec<E>) -> Self {
-        Tensor { shape: [data.len()].into(), data: Arc::new(data) }
+        Tensor::from_parts([data.len()].into(), Arc::new(data))
     }
 }
 
@@ -211,14 +211,14 @@ impl<E: Real, const A: usize> From<[E; A]> for Tensor<E> {
 impl<E: Real, const A: usize, const B: usize> From<[[E; B]; A]> for Tensor<E> {
     fn from(data: [[E; B]; A]) -> Self {
         let data = data.as_flattened().to_vec();
-        Tensor { shape: [A, B].into(), data: Arc::new(data) }
+        Tensor::from_parts([A, B].into(), Arc::new(data))
     }
 }
 
 impl<E: Real, const A: usize, const B: usize, const C: usize> From<[[[E; C]; B]; A]> for Tensor<E> {
     fn from(data: [[[E; C]; B]; A]) -> Self {
         let data = data.as_flattened().as_flattened().to_vec();
-        Tensor { shape: [A, B, C].into(), data: Arc::new(data) }
+        Tensor::from_parts([A, B, C].into(), Arc::new(data))
     }
 }
 

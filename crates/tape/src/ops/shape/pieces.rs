@@ -5,6 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use super::put;
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::ops::rows::vectorised;
 use crate::tensor_var::{apply_op, try_apply_op};
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
@@ -30,9 +31,13 @@ impl<E: Real> Op<E> for Narrow {
         Ok(smallvec![shape])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
-        let (long, short) = runs(inputs[0].shape(), outputs.shape(0), self.axis);
+        let shape = outputs.shape(0).clone();
+        let (long, short) = runs(inputs[0].shape(), &shape, self.axis);
         let skip = self.start * (long / inputs[0].shape()[self.axis].max(1));
-        if short > 0 {
+        if inputs[0].len() == long {
+            // One stretch of memory: the piece is a window.
+            outputs.set(0, inputs[0].window(skip, shape));
+        } else if short > 0 {
             let rows = inputs[0].as_slice().chunks_exact(long);
             for (out, row) in outputs.buffer(0).chunks_exact_mut(short).zip(rows) {
                 out.copy_from_slice(&row[skip..skip + short]);
@@ -63,10 +68,15 @@ impl<E: Real> VjpKernel<E> for Narrow {
         // What other slices of the same tensor have put there stays: no zeros are added to it.
         let Some(sum) = call.sum(0) else { return };
         if short > 0 {
-            let rows = g.as_slice().chunks_exact(short);
-            for (sum, row) in sum.chunks_exact_mut(long).zip(rows) {
-                put(&mut sum[skip..skip + short], row, 1, true);
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    let rows = g.as_slice().chunks_exact(short);
+                    for (sum, row) in sum.chunks_exact_mut(long).zip(rows) {
+                        put(&mut sum[skip..skip + short], row, 1, true);
+                    }
+                },
+            );
         }
     }
 }
@@ -248,7 +258,8 @@ fn axis_of<E: Real>(
 }
 
 impl<E: Real> TensorVar<E> {
-    /// The `len` entries of an axis from `start` on.
+    /// The `len` entries of an axis from `start` on. Where they stand side by side in memory, as along the outermost
+    /// axis, nothing is copied: they share the buffer, which lives as long as they do.
     ///
     /// # Panics
     /// If they are outside of the axis.
@@ -258,7 +269,7 @@ impl<E: Real> TensorVar<E> {
         self.apply_op(Narrow { axis, start, len })
     }
 
-    /// A range of an axis.
+    /// A range of an axis; as [`narrow`](Self::narrow).
     ///
     /// # Panics
     /// If it is outside of the axis or ends before it starts.
