@@ -12,6 +12,11 @@
 
 mod compensated;
 mod lower;
+#[cfg(all(feature = "jit", target_arch = "x86_64", any(unix, windows)))]
+mod native;
+#[cfg(not(all(feature = "jit", target_arch = "x86_64", any(unix, windows))))]
+#[path = "cluster/native/absent.rs"]
+mod native;
 mod pair;
 mod plan;
 mod repetition;

@@ -36,6 +36,8 @@ mod external;
 mod inner;
 mod kernel_rule;
 mod kernels;
+#[cfg(all(feature = "jit", target_arch = "x86_64", any(unix, windows)))]
+mod machine_code;
 mod op;
 mod ops;
 mod primitive;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::lower::{Instruction, Lowering, Operand, Output};
+use super::native::Later;
 use super::pair::Pair;
 use crate::Real;
 use crate::primitive::Primitive;
@@ -16,7 +17,7 @@ use crate::rule::MAX_OPERANDS;
 const CAPACITY: usize = 512;
 
 /// Where a value is: a chunk of it at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// A part of an input.
     Input(u32),
@@ -32,6 +33,8 @@ pub(super) enum Step {
     Apply { code: Code, operands: [Place; MAX_OPERANDS], out: Place },
     /// Adds a chunk to total number `index`.
     Total { place: Place, index: u32 },
+    /// Runs a segment of machine code.
+    Segment(u32),
 }
 
 /// What a step does.
@@ -48,7 +51,8 @@ impl Step {
             Abs, Add, Copy, Copysign, Max, Min, Mul, MulAdd, Neg, Relu, SelectGt, Sub,
         };
         match self {
-            Step::Total { .. } | Step::Apply { code: Code::Two(_), .. } => 1,
+            Step::Total { .. } | Step::Segment(_) => 1,
+            Step::Apply { code: Code::Two(_), .. } => 1,
             Step::Apply { code: Code::One { primitive, .. }, .. } => match primitive {
                 Add | Sub | Mul | Neg | Abs | Copy | Copysign | Min | Max | MulAdd | Relu
                 | SelectGt => 1,
@@ -78,23 +82,32 @@ pub(super) enum Made {
     Total(u32),
 }
 
+/// What is done to a chunk.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) steps: Vec<Step>,
+    /// The rows of scratch memory: first those of these constants, then those of the repeated inputs, then those of
+    /// the values.
+    pub(super) constants: Vec<u32>,
+    pub(super) slots: usize,
+}
+
 /// A program that is ready to run. It does not depend on shapes.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(super) steps: Vec<Step>,
-    /// The rows of scratch memory: first those of the constants, then those of the repeated inputs, then
-    /// those of the values.
-    pub(super) slots: usize,
-    pub(super) constants: usize,
+    pub(super) work: Work,
+    /// The same as machine code, once the plan has been used much.
+    pub(super) native: Later,
     pub(super) outputs: Vec<Made>,
     pub(super) each: usize,
     pub(super) totals: usize,
     /// What an element costs, in additions.
     pub(super) cost: usize,
     /// The program that it was made from.
-    instructions: Vec<Instruction>,
-    recorded_outputs: Vec<Output>,
-    repeated: usize,
+    pub(super) instructions: Vec<Instruction>,
+    pub(super) recorded_outputs: Vec<Output>,
+    pub(super) constants: usize,
+    pub(super) repeated: usize,
 }
 
 /// The plans of earlier programs, by their structure.
@@ -105,6 +118,11 @@ pub(super) struct PlanCache {
 }
 
 impl PlanCache {
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.values().flatten().map(|plan| &**plan)
+    }
+
     /// The plan of a program.
     pub(super) fn get<E: Real>(&mut self, program: &Lowering<E>) -> Rc<Plan> {
         let mut hasher = FxHasher::default();
@@ -195,21 +213,28 @@ impl Plan {
         }
         Plan {
             cost: planner.steps.iter().map(Step::cost).sum(),
-            steps: planner.steps,
-            slots: planner.slots,
-            constants,
+            work: Work {
+                steps: planner.steps,
+                constants: (0..constants as u32).collect(),
+                slots: planner.slots,
+            },
+            native: Later::default(),
             outputs: made,
             each: each as usize,
             totals: totals as usize,
             instructions: recorded.to_vec(),
             recorded_outputs: recorded_outputs.to_vec(),
+            constants,
             repeated,
         }
     }
 }
 
 /// The same program where equal instructions on equal operands are one.
-fn shared(instructions: &[Instruction], outputs: &[Output]) -> (Vec<Instruction>, Vec<Output>) {
+pub(super) fn shared(
+    instructions: &[Instruction],
+    outputs: &[Output],
+) -> (Vec<Instruction>, Vec<Output>) {
     let mut list: Vec<Instruction> = Vec::new();
     let mut known: FxHashMap<Instruction, u32> = FxHashMap::default();
     let mut new_number = Vec::new();

@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::compensated::Compensated;
 use super::lower::Lowering;
-use super::plan::{Code, Made, Place, Plan, Step};
+use super::native::{ChunkRows, Native};
+use super::plan::{Code, Made, Place, Plan, Step, Work};
 use super::repetition::Repetition;
 use crate::kernels::sum;
 use crate::recycle::{self, Scratch};
@@ -30,6 +31,8 @@ const ALIGNMENT: usize = 16;
 /// A program and the data that it runs on.
 struct Run<'a, E: Real> {
     plan: &'a Plan,
+    /// The code for what is done, if there is any.
+    native: Option<&'a Native>,
     data: Data<'a, E>,
     len: usize,
     chunk: usize,
@@ -96,7 +99,8 @@ pub(crate) fn run_on<'a, E: Real>(
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
     let cache = if far { CACHE_IF_FAR } else { CACHE };
     let chunk = chunk_length::<E>(plan, cache, data.whole.len(), &data.repeated, len);
-    let run = Run { plan, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT), far };
+    let native = plan.native.get::<E>(plan, len);
+    let run = Run { plan, native, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT), far };
     let blocks = len.div_ceil(chunk * BLOCK);
     let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
@@ -128,7 +132,8 @@ fn chunk_length<E: Real>(
     repeated: &[Repetition<'_, E>],
     len: usize,
 ) -> usize {
-    let rows = plan.slots + plan.each + whole;
+    // Sums depend on it, so it is the same for machine code, which needs fewer rows.
+    let rows = plan.work.slots + plan.each + whole;
     let fits = cache / size_of::<E>() / rows.max(1);
     let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
     let periods =
@@ -138,9 +143,18 @@ fn chunk_length<E: Real>(
 }
 
 impl<E: Real> Run<'_, E> {
-    /// The elements of scratch memory that a thread needs.
+    /// What is done to a chunk.
+    fn work(&self) -> &Work {
+        self.native.map_or(&self.plan.work, |native| &native.work)
+    }
+
+    /// The elements of scratch memory that a thread needs: what machine code needs besides rows, and the rows.
     fn memory(&self) -> usize {
-        self.plan.slots * self.row
+        self.extra() + self.work().slots * self.row
+    }
+
+    fn extra(&self) -> usize {
+        self.native.map_or(0, |native| native.extra::<E>().next_multiple_of(ALIGNMENT))
     }
 
     /// Runs a stretch, on several threads if it has several parts.
@@ -184,7 +198,9 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
         let Blocks { run, mut part } = self;
-        run.prepare(part.memory);
+        let (extra, memory) = part.memory.split_at_mut(run.extra());
+        run.prepare(extra, memory);
+        let work = run.work();
         let offset = part.first * BLOCK * run.chunk;
         let end = ((part.first + part.blocks) * BLOCK * run.chunk).min(run.len);
         let mut start = offset;
@@ -201,12 +217,13 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
                     n,
                     from_output: start - offset,
                     outputs: &mut part.outputs,
-                    memory: part.memory,
+                    memory,
+                    extra,
                 };
                 chunk.read_repeated();
-                for (done, step) in run.plan.steps.iter().enumerate() {
+                for (done, step) in work.steps.iter().enumerate() {
                     if run.far {
-                        chunk.fetch(done);
+                        chunk.fetch(done, work.steps.len());
                     }
                     chunk.step::<A>(step, totals);
                 }
@@ -219,13 +236,17 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
 impl<E: Real> Run<'_, E> {
     /// Fills the rows that are the same for all chunks.
     #[inline(never)]
-    fn prepare(&self, memory: &mut [E]) {
-        for (&c, row) in self.data.constants.iter().zip(memory.chunks_mut(self.row.max(1))) {
-            row.fill(c);
+    fn prepare(&self, extra: &mut [E], memory: &mut [E]) {
+        if let Some(native) = self.native {
+            native.prepare(self.data.constants, extra);
+        }
+        let constants = &self.work().constants;
+        for (&c, row) in constants.iter().zip(memory.chunks_mut(self.row.max(1))) {
+            row.fill(self.data.constants[c as usize]);
         }
         for (k, input) in self.data.repeated.iter().enumerate() {
             if self.len > 0 && self.is_same_everywhere(input) {
-                let row = (self.plan.constants + k) * self.row;
+                let row = (constants.len() + k) * self.row;
                 input.read(self.data.shape, 0, &mut memory[row..][..self.chunk]);
             }
         }
@@ -244,7 +265,9 @@ struct Chunk<'c, 'r, 'a, 'm, E: Real> {
     /// Where they are in the outputs.
     from_output: usize,
     outputs: &'c mut [&'m mut [E]],
+    /// The rows.
     memory: &'c mut [E],
+    extra: &'c mut [E],
 }
 
 impl<E: Real> Chunk<'_, '_, '_, '_, E> {
@@ -252,7 +275,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     fn read_repeated(&mut self) {
         for (k, input) in self.run.data.repeated.iter().enumerate() {
             if !self.run.is_same_everywhere(input) {
-                let row = (self.run.plan.constants + k) * self.run.row;
+                let row = (self.run.work().constants.len() + k) * self.run.row;
                 input.read(self.run.data.shape, self.start, &mut self.memory[row..][..self.n]);
             }
         }
@@ -261,8 +284,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     /// Asks for a part of the next chunk: in each of the steps that are `done` and to be done an equal one, because the
     /// processor waits for few lines at a time.
     #[inline(never)]
-    fn fetch(&self, done: usize) {
-        let steps = self.run.plan.steps.len();
+    fn fetch(&self, done: usize, steps: usize) {
         let part = self.n + self.n * done / steps..self.n + self.n * (done + 1) / steps;
         let inputs = self.run.data.whole.iter().map(|input| &input[self.start..]);
         let outputs = self.outputs.iter().map(|output| &output[self.from_output..]);
@@ -282,6 +304,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
                 total.add(sum(self.read(place)));
                 return total.put(totals, index as usize);
             }
+            Step::Segment(k) => return self.segment(k),
         };
         // What is written is taken out of what is read: a row of the memory, or an output.
         let mut output: &mut [E] = &mut [];
@@ -316,6 +339,21 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
         if let Place::Output(k) = out {
             self.outputs[k as usize] = output;
         }
+    }
+
+    #[inline(never)]
+    fn segment(&mut self, k: u32) {
+        let rows = ChunkRows {
+            n: self.n,
+            inputs: &self.run.data.whole,
+            start: self.start,
+            outputs: self.outputs,
+            from_output: self.from_output,
+            slots: self.memory,
+            row: self.run.row,
+            extra: self.extra,
+        };
+        self.run.native.expect("segments are of machine code").run(k, rows);
     }
 
     fn read(&self, place: Place) -> &[E] {

@@ -3,10 +3,10 @@
 //! Most of the time of a step goes into finding out what it is. Here that is done once: each step becomes an instruction
 //! or two ([`encoder`]), and what a step has made stays in a register for those that need it soon
 //! ([`registers`]). Sums, products and the like are instructions; every other primitive is a call of what
-//! the interpreter calls ([`functions`]), so that all have its bits. What is run is the only `unsafe` ([`executable`]).
+//! the interpreter calls ([`functions`]), so that all have its bits. What is run is the only `unsafe` ([`enter`]).
 
 mod encoder;
-mod executable;
+mod enter;
 mod formula;
 mod functions;
 mod registers;
@@ -20,11 +20,11 @@ use super::code::Step;
 use super::lanes::LANES;
 use super::repeats::Repeat;
 use crate::Real;
+use crate::machine_code::Executable;
 use crate::program::body::{Body, Code, Instruction};
 use crate::vector::Level;
 
 use encoder::Form;
-use executable::Executable;
 use formula::Formula;
 
 /// Longer lists stay with the interpreter: their code is far from fitting into the cache, and gains little for the time

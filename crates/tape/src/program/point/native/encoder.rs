@@ -1,7 +1,9 @@
 //! The few instructions that are needed, as bytes.
 //!
-//! Source: Intel, Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX). All registers that hold
-//! numbers belong to the callee in the calling convention of System V, so nothing of them is saved.
+//! All registers that hold numbers belong to the callee in the calling convention of System V, so nothing of them is
+//! saved.
+
+use crate::machine_code::{Instruction, Length, Map, Place, distance};
 
 /// What an instruction works on.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +76,7 @@ impl Encoder {
     /// `target = first opcode source`. Where there is no first operand, `first` is 0; what a store writes is
     /// its target.
     pub(super) fn instruction(&mut self, opcode: Opcode, target: u8, first: u8, source: Source) {
-        let Form { double, lanes, registers, .. } = self.form;
+        let Form { double, lanes, stride, registers } = self.form;
         // 66 stands for vectors of doubles, none for those of singles; F2 and F3 for one of them.
         let prefix: u8 = match (opcode, lanes, double) {
             (Opcode::And | Opcode::Xor, ..) => 1,
@@ -82,47 +84,30 @@ impl Encoder {
             (_, 1, false) => 2,
             (_, _, double) => u8::from(double),
         };
-        let number = match source {
-            Source::Register(register) => register,
+        let long = registers == 32;
+        let length = match (long, lanes) {
+            (true, _) => Length::Bits512,
+            (false, 1) => Length::Short,
+            (false, _) => Length::Bits256,
+        };
+        let place = match source {
+            Source::Register(register) => Place::Register(register),
             // The register that holds the address: rbx.
-            Source::Memory(_) => 3,
-            Source::Constant(_) => 5,
+            Source::Memory(place) => {
+                let displacement = distance((place as usize * stride) as i64);
+                Place::Memory { base: 3, index: None, displacement }
+            }
+            Source::Constant(constant) => Place::Code(constant as usize * CONSTANT),
         };
-        // Bits of the numbers of registers stand inverted in the prefix.
-        let bit = |number: u8, bit: u8, at: u8| (!number >> bit & 1) << at;
-        let rest = (!first & 15) << 3;
-        if registers == 32 {
-            let (vector, wide) = (2 << 5, 1 << 7);
-            self.bytes.extend([
-                0x62,
-                bit(target, 3, 7) | bit(number, 4, 6) | bit(number, 3, 5) | bit(target, 4, 4) | 1,
-                wide | rest | 4 | prefix,
-                vector | bit(first, 4, 3),
-            ]);
-        } else {
-            let vector = u8::from(lanes > 1) << 2;
-            let high = bit(target, 3, 7) | bit(0, 0, 6) | bit(number, 3, 5) | 1;
-            self.bytes.extend([0xC4, high, rest | vector | prefix]);
-        }
-        let (kind, displacement) = match source {
-            Source::Register(_) => (0b11, None),
-            Source::Memory(place) => (0b10, Some(place as usize * self.form.stride)),
-            Source::Constant(constant) => (0b00, Some(constant as usize * CONSTANT)),
-        };
-        self.bytes.extend([opcode as u8, kind << 6 | (target & 7) << 3 | number & 7]);
-        if let Some(displacement) = displacement {
-            let from = match source {
-                // Relative to the next instruction.
-                Source::Constant(_) => self.bytes.len() + 4,
-                _ => 0,
-            };
-            self.displacement(displacement as i64 - from as i64);
-        }
+        let opcode = opcode as u8;
+        let (map, mask, immediate) = (Map::M0F, 0, None);
+        let instruction =
+            Instruction { map, prefix, opcode, wide: long, length, long, mask, immediate };
+        instruction.write(target, first, place, &mut self.bytes);
     }
 
-    fn displacement(&mut self, distance: i64) {
-        let distance = i32::try_from(distance).expect("lists are limited so that distances fit");
-        self.bytes.extend(distance.to_le_bytes());
+    fn displacement(&mut self, bytes: i64) {
+        self.bytes.extend(distance(bytes).to_le_bytes());
     }
 
     /// The beginning of a function of (address of the memory, of the steps, of what is called back, of what that

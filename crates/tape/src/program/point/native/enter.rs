@@ -1,17 +1,12 @@
-//! Memory that is run: the `unsafe` of machine code.
+//! Running machine code of steps: the `unsafe` of it.
 //!
 //! What the code does to memory was checked before it was made (`Native::new`): all places of its steps are within a
 //! memory of some size, and a run takes no other.
-
-use memmap2::{Mmap, MmapMut};
 
 use super::Native;
 use crate::Real;
 use crate::program::point::code::Step;
 use crate::program::point::lanes::{LANES, Lane, other};
-
-/// Code that can be run.
-pub(super) struct Executable(Mmap);
 
 /// What is known to what is called back for a step on vectors.
 struct Context<E> {
@@ -26,19 +21,6 @@ struct Context<E> {
 /// what that is to know.
 type Piece<E> = unsafe extern "sysv64" fn(*mut E, *const Step, CallBack<E>, *const Context<E>);
 type CallBack<E> = unsafe extern "sysv64" fn(*const Context<E>, *const Step);
-
-impl Executable {
-    /// `None` where the system gives no such memory.
-    pub(super) fn new(code: &[u8]) -> Option<Self> {
-        let mut memory = MmapMut::map_anon(code.len()).ok()?;
-        memory.copy_from_slice(code);
-        memory.make_exec().ok().map(Executable)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.0.len()
-    }
-}
 
 impl<E: Real> Native<E> {
     /// Runs a piece of the steps that it was made from on numbers.
@@ -74,7 +56,7 @@ impl<E: Real> Native<E> {
         context: &Context<E>,
     ) {
         assert_eq!((steps.len(), size), (self.steps, self.size), "what the code was made for");
-        let entry = self.code.0[self.entries[piece]..].as_ptr();
+        let entry = self.code.address(self.entries[piece]);
         // SAFETY: a piece begins there, and this is how it was written: a function of these arguments in the
         // convention of System V, which keeps the registers that it must and writes to nothing but the memory. The
         // memory is borrowed mutably by the caller and has the size that all places of the steps were checked

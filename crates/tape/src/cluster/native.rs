@@ -1,0 +1,150 @@
+//! Fused work as machine code of x86-64.
+//!
+//! The interpreter reads the operands of every step from the cache and writes its result there. Here sums, products,
+//! comparisons and the like become loops of machine code in which what is computed stays in registers
+//! ([`stages`] says which instructions are one loop, [`registers`] what is in which register, [`encoder`] writes
+//! the bytes). Functions, as the exponential, and totals are steps of the interpreter between these loops, so all has the
+//! bits that it has there. Code is made for a plan that has been used enough to pay for it, and kept with the plan.
+//! What runs it is the only `unsafe` ([`enter`]).
+
+mod encoder;
+mod enter;
+mod formula;
+mod registers;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::plan::{Plan, Work};
+use crate::Real;
+use crate::machine_code::Executable;
+use crate::vector::Level;
+
+use encoder::{FIXED, Form};
+use formula::Number;
+pub(super) use enter::ChunkRows;
+use registers::{Fixed, Row, Translator};
+use stages::stages;
+
+/// Code is made for a plan when it has done so much: elements times what one costs in additions. The interpreter
+/// takes some 100 microseconds for that, which is more than it takes to make the code.
+const ENOUGH: usize = 1 << 20;
+/// The code of longer programs would be far from fitting into the cache of instructions.
+const MOST: usize = 1 << 12;
+
+thread_local! {
+    static FROM: Cell<usize> = const { Cell::new(ENOUGH) };
+}
+
+/// From how much work on this thread makes machine code.
+pub(crate) fn from_work(work: usize) {
+    FROM.set(work);
+}
+
+/// The machine code of a plan, once it pays.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    done: AtomicUsize,
+    native: OnceLock<Option<Box<Native>>>,
+}
+
+impl Later {
+    /// The code, if there is any; before so much work is done.
+    pub(super) fn get<E: Real>(&self, plan: &Plan, elements: usize) -> Option<&Native> {
+        let native = match self.native.get() {
+            Some(native) => native,
+            None => {
+                let work = elements.saturating_mul(plan.cost);
+                let done = self.done.fetch_add(work, Ordering::Relaxed).saturating_add(work);
+                if done < FROM.get() {
+                    return None;
+                }
+                self.native.get_or_init(|| Native::best::<E>(plan).map(Box::new))
+            }
+        };
+        // A plan belongs to one type of numbers; this makes sure.
+        native.as_deref().filter(|native| native.form.double == (size_of::<E>() == 8))
+    }
+
+    #[cfg(test)]
+    fn is_there(&self) -> bool {
+        matches!(self.native.get(), Some(Some(_)))
+    }
+}
+
+/// A plan whose cheap steps are machine code.
+#[derive(Debug)]
+pub(super) struct Native {
+    /// The steps: segments of the code, and others.
+    pub(super) work: Work,
+    form: Form,
+    code: Executable,
+    segments: Vec<Segment>,
+    fixed: Vec<Fixed>,
+}
+
+/// A loop of machine code.
+#[derive(Debug)]
+struct Segment {
+    /// Where it begins.
+    entry: usize,
+    /// What it reads and writes.
+    rows: Vec<Row>,
+}
+
+impl Native {
+    /// The code for this machine, if there can be any and there is something in it.
+    fn best<E: Real>(plan: &Plan) -> Option<Native> {
+        let wide = match Level::best() {
+            Level::Baseline => return None,
+            level => level == Level::Avx512,
+        };
+        if plan.work.steps.len() > MOST {
+            return None;
+        }
+        let native = Native::new(plan, Form { double: size_of::<E>() == 8, wide })?;
+        // One loop for another is no gain.
+        (native.work.steps.len() < plan.work.steps.len()).then_some(native)
+    }
+
+    fn new(plan: &Plan, form: Form) -> Option<Native> {
+        let stages = stages(&plan.instructions, &plan.recorded_outputs, plan.repeated);
+        let mut translator = Translator::new(form);
+        let segment = |members: &Vec<u32>| {
+            let (entry, rows) = translator.segment(&stages, members);
+            Segment { entry, rows }
+        };
+        let segments: Vec<Segment> = stages.segments.iter().map(segment).collect();
+        if segments.is_empty() {
+            return None;
+        }
+        let code = Executable::new(&translator.encoder.bytes)?;
+        Some(Native { work: stages.work, form, code, segments, fixed: translator.fixed })
+    }
+
+    /// The elements of memory that are needed besides rows: numbers that are fixed, and vectors for the last elements
+    /// of the rows of a segment.
+    pub(super) fn extra<E>(&self) -> usize {
+        let rows = self.segments.iter().map(|segment| segment.rows.len()).max().unwrap_or(0);
+        (self.fixed.len() + rows) * FIXED / size_of::<E>()
+    }
+
+    /// Fills the numbers that are fixed.
+    pub(super) fn prepare<E: Real>(&self, constants: &[E], memory: &mut [E]) {
+        let width = FIXED / size_of::<E>();
+        for (fixed, vector) in self.fixed.iter().zip(memory.chunks_exact_mut(width)) {
+            let sign = 1 << (8 * size_of::<E>() - 1);
+            vector.fill(match *fixed {
+                Fixed::Constant(c) => constants[c as usize],
+                Fixed::Number(Number::Zero) | Fixed::Spill(_) => E::ZERO,
+                Fixed::Number(Number::One) => E::ONE,
+                Fixed::Number(Number::Sign) => E::from_bits(sign),
+                Fixed::Number(Number::Magnitude) => E::from_bits(sign - 1),
+            });
+        }
+    }
+}

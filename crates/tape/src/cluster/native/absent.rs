@@ -1,0 +1,47 @@
+//! Where there is no machine code: on other processors, and without the feature `jit`.
+
+use std::convert::Infallible;
+
+use super::plan::{Plan, Work};
+use crate::Real;
+
+#[derive(Debug, Default)]
+pub(super) struct Later;
+
+impl Later {
+    pub(super) fn get<E: Real>(&self, _: &Plan, _: usize) -> Option<&Native> {
+        None
+    }
+}
+
+/// There is none.
+#[derive(Debug)]
+pub(super) struct Native {
+    pub(super) work: Work,
+    nothing: Infallible,
+}
+
+pub(super) struct ChunkRows<'c, 'a, 'm, E> {
+    pub(super) n: usize,
+    pub(super) inputs: &'c [&'a [E]],
+    pub(super) start: usize,
+    pub(super) outputs: &'c mut [&'m mut [E]],
+    pub(super) from_output: usize,
+    pub(super) slots: &'c mut [E],
+    pub(super) row: usize,
+    pub(super) extra: &'c mut [E],
+}
+
+impl Native {
+    pub(super) fn extra<E>(&self) -> usize {
+        match self.nothing {}
+    }
+
+    pub(super) fn prepare<E: Real>(&self, _: &[E], _: &mut [E]) {
+        match self.nothing {}
+    }
+
+    pub(super) fn run<E: Real>(&self, _: u32, _: ChunkRows<'_, '_, '_, E>) {
+        match self.nothing {}
+    }
+}

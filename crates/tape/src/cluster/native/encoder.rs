@@ -1,0 +1,191 @@
+//! The few instructions of a segment, as bytes.
+//!
+//! A segment is a function of (addresses of rows, address of the numbers that are fixed, first byte, last byte) with a loop
+//! over the vectors of the rows. The addresses go to general registers as far as these reach. All registers that hold
+//! vectors belong to the callee in the calling convention of System V, so nothing of them is saved.
+
+use super::formula::{Comparison, Opcode};
+use crate::machine_code::{Instruction, Length, Map, Place, distance};
+
+/// What an instruction works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Whether the numbers have 64 bits, else 32.
+    pub(super) double: bool,
+    /// Vectors of 512 bits, of which there are 32 registers, else of 256 bits in 16.
+    pub(super) wide: bool,
+}
+
+impl Form {
+    /// The bytes of a vector.
+    pub(super) fn bytes(self) -> usize {
+        if self.wide { 64 } else { 32 }
+    }
+
+    /// How many registers there are.
+    pub(super) fn registers(self) -> usize {
+        if self.wide { 32 } else { 16 }
+    }
+}
+
+/// The last operand of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Register(u8),
+    /// The vector of this turn of the loop in a row.
+    Row(u32),
+    /// A vector that is the same in all turns.
+    Fixed(u32),
+}
+
+/// The bytes of a vector that is fixed.
+pub(super) const FIXED: usize = 64;
+
+// General registers by number: the arguments, and one for an address that has no register of its own.
+const ROWS: u8 = 7; // rdi
+const NUMBERS: u8 = 6; // rsi
+const OFFSET: u8 = 2; // rdx
+const SPARE: u8 = 0; // rax
+/// Those of the addresses. Those from rbx on are the caller's.
+const ADDRESSES: [u8; 10] = [8, 9, 10, 11, 3, 5, 12, 13, 14, 15];
+const OWN: usize = 4;
+
+/// Writes code.
+pub(super) struct Encoder {
+    form: Form,
+    pub(super) bytes: Vec<u8>,
+    /// The registers to give back at the end.
+    saved: Vec<u8>,
+    start: usize,
+}
+
+impl Encoder {
+    pub(super) fn new(form: Form) -> Self {
+        Encoder { form, bytes: Vec::new(), saved: Vec::new(), start: 0 }
+    }
+
+    /// The beginning of a segment that works on so many rows. Its place.
+    pub(super) fn begin(&mut self, rows: usize) -> usize {
+        while !self.bytes.len().is_multiple_of(16) {
+            self.bytes.push(0xCC);
+        }
+        let entry = self.bytes.len();
+        let addresses = &ADDRESSES[..rows.min(ADDRESSES.len())];
+        self.saved = addresses.iter().skip(OWN).copied().collect();
+        for register in self.saved.clone() {
+            self.push_or_pop(0x50, register);
+        }
+        for (row, &register) in addresses.iter().enumerate() {
+            self.load_address(register, row as u32);
+        }
+        entry
+    }
+
+    /// What follows is done for each vector.
+    pub(super) fn begin_loop(&mut self) {
+        self.start = self.bytes.len();
+    }
+
+    pub(super) fn end(&mut self) {
+        // add rdx, bytes; cmp rdx, rcx; jb start.
+        self.bytes.extend([0x48, 0x83, 0xC2, self.form.bytes() as u8, 0x48, 0x39, 0xCA, 0x0F, 0x82]);
+        let back = self.start as i64 - (self.bytes.len() + 4) as i64;
+        self.bytes.extend(distance(back).to_le_bytes());
+        // vzeroupper: code for shorter vectors is slow where upper halves are in use.
+        self.bytes.extend([0xC5, 0xF8, 0x77]);
+        while let Some(register) = self.saved.pop() {
+            self.push_or_pop(0x58, register);
+        }
+        self.bytes.push(0xC3);
+    }
+
+    fn push_or_pop(&mut self, opcode: u8, register: u8) {
+        if register >= 8 {
+            self.bytes.push(0x41);
+        }
+        self.bytes.push(opcode | register & 7);
+    }
+
+    /// mov register, [rdi + 8 row].
+    fn load_address(&mut self, register: u8, row: u32) {
+        self.bytes.extend([0x48 | register >> 3 << 2, 0x8B, 0x80 | (register & 7) << 3 | ROWS]);
+        self.bytes.extend(distance(8 * i64::from(row)).to_le_bytes());
+    }
+
+    fn place(&mut self, source: Source) -> Place {
+        match source {
+            Source::Register(register) => Place::Register(register),
+            Source::Row(row) => {
+                let base = ADDRESSES.get(row as usize).copied().unwrap_or_else(|| {
+                    self.load_address(SPARE, row);
+                    SPARE
+                });
+                Place::Memory { base, index: Some(OFFSET), displacement: 0 }
+            }
+            Source::Fixed(k) => {
+                let displacement = distance(i64::from(k) * FIXED as i64);
+                Place::Memory { base: NUMBERS, index: None, displacement }
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        (map, prefix, opcode): (Map, u8, u8),
+        (target, first, source): (u8, u8, Source),
+        mask: u8,
+        immediate: Option<u8>,
+    ) {
+        let place = self.place(source);
+        let Form { double, wide: long } = self.form;
+        let length = if long { Length::Bits512 } else { Length::Bits256 };
+        // The bit says doubles where the prefix cannot; the shorter form has it for few instructions.
+        let wide = double && (long || map == Map::M0F38);
+        let instruction = Instruction { map, prefix, opcode, wide, length, long, mask, immediate };
+        instruction.write(target, first, place, &mut self.bytes);
+    }
+
+    /// 66 stands for doubles.
+    fn precision(&self) -> u8 {
+        u8::from(self.form.double)
+    }
+
+    pub(super) fn load(&mut self, target: u8, source: Source) {
+        self.write((Map::M0F, self.precision(), 0x10), (target, 0, source), 0, None);
+    }
+
+    pub(super) fn store(&mut self, register: u8, target: Source) {
+        self.write((Map::M0F, self.precision(), 0x11), (register, 0, target), 0, None);
+    }
+
+    /// `target = first opcode source`.
+    pub(super) fn two(&mut self, opcode: Opcode, target: u8, first: u8, source: Source) {
+        self.write((Map::M0F, self.precision(), opcode as u8), (target, first, source), 0, None);
+    }
+
+    /// `target = target * first + source`.
+    pub(super) fn multiply_add(&mut self, target: u8, first: u8, source: Source) {
+        self.write((Map::M0F38, 1, 0xA8), (target, first, source), 0, None);
+    }
+
+    /// `target = first * source + target`.
+    pub(super) fn add_product(&mut self, target: u8, first: u8, source: Source) {
+        self.write((Map::M0F38, 1, 0xB8), (target, first, source), 0, None);
+    }
+
+    /// Compares: the result is in register `mask`, a vector or, with 512 bits, a mask.
+    pub(super) fn compare(&mut self, how: Comparison, mask: u8, first: u8, source: Source) {
+        let operands = (mask, first, source);
+        self.write((Map::M0F, self.precision(), 0xC2), operands, 0, Some(how as u8));
+    }
+
+    /// `source` where the mask is set, else `first`.
+    pub(super) fn select(&mut self, mask: u8, target: u8, first: u8, source: Source) {
+        if self.form.wide {
+            self.write((Map::M0F38, 1, 0x65), (target, first, source), mask, None);
+        } else {
+            let opcode = 0x4A | self.precision();
+            self.write((Map::M0F3A, 1, opcode), (target, first, source), 0, Some(mask << 4));
+        }
+    }
+}

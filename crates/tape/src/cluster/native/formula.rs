@@ -1,0 +1,129 @@
+//! Which primitives are instructions, and which.
+
+use crate::primitive::Primitive;
+
+/// The opcodes of instructions with two operands, and of the square root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Opcode {
+    Sqrt = 0x51,
+    And = 0x54,
+    Or = 0x56,
+    Xor = 0x57,
+    Add = 0x58,
+    Mul = 0x59,
+    Sub = 0x5C,
+    Min = 0x5D,
+    Div = 0x5E,
+    Max = 0x5F,
+}
+
+impl Opcode {
+    /// Whether the operands can be exchanged.
+    pub(super) fn commutes(self) -> bool {
+        use Opcode::{Add, And, Mul, Or, Xor};
+        matches!(self, Add | And | Mul | Or | Xor)
+    }
+}
+
+/// A comparison, by the number that the instruction has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Comparison {
+    LessOrEqual = 2,
+    Unordered = 3,
+    Greater = 14,
+}
+
+/// What an instruction computes from its operands `a`, `b`, `c`, `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Formula {
+    /// The square root of `a`.
+    Sqrt,
+    /// `a opcode b`.
+    Two(Opcode),
+    /// `a b + c`.
+    MulAdd,
+    /// `c` where the comparison of `a` with `b` holds, else `d`.
+    Select(Comparison),
+}
+
+impl Formula {
+    pub(super) fn arity(self) -> usize {
+        match self {
+            Formula::Sqrt => 1,
+            Formula::Two(_) => 2,
+            Formula::MulAdd => 3,
+            Formula::Select(_) => 4,
+        }
+    }
+}
+
+/// Vectors of one number that instructions need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Number {
+    Zero,
+    One,
+    /// The sign bit alone.
+    Sign,
+    /// All bits but the sign.
+    Magnitude,
+}
+
+/// An operand within the formulas of a primitive.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// An operand of the primitive.
+    Operand(u8),
+    Fixed(Number),
+    /// What a formula before has made.
+    Made(u8),
+}
+
+/// Up to three formulas one after the other; the value of the primitive is that of the last one.
+type Formulas = &'static [(Formula, [Part; 4])];
+
+/// What a primitive is made of; empty if it is a function. All is what the interpreter computes, to the bit.
+pub(super) fn formulas(primitive: Primitive) -> Formulas {
+    use Comparison::{Greater, LessOrEqual, Unordered};
+    use Formula::{MulAdd, Select, Sqrt, Two};
+    use Number::{Magnitude, One, Sign, Zero};
+    use Opcode::{Add, And, Div, Max, Min, Mul, Or, Sub, Xor};
+    use Part::{Fixed, Made, Operand};
+    const A: Part = Operand(0);
+    const B: Part = Operand(1);
+    const C: Part = Operand(2);
+    const D: Part = Operand(3);
+    match primitive {
+        Primitive::Add => &[(Two(Add), [A, B, B, B])],
+        Primitive::Sub => &[(Two(Sub), [A, B, B, B])],
+        Primitive::Mul => &[(Two(Mul), [A, B, B, B])],
+        Primitive::Div => &[(Two(Div), [A, B, B, B])],
+        Primitive::Neg => &[(Two(Xor), [A, Fixed(Sign), A, A])],
+        Primitive::Abs => &[(Two(And), [A, Fixed(Magnitude), A, A])],
+        Primitive::Recip => &[(Two(Div), [Fixed(One), A, A, A])],
+        Primitive::Sqrt => &[(Sqrt, [A, A, A, A])],
+        Primitive::MulAdd => &[(MulAdd, [A, B, C, C])],
+        Primitive::SelectGt => &[(Select(Greater), [A, B, C, D])],
+        // NaN stays NaN, and -0 becomes 0.
+        Primitive::Relu => &[(Select(LessOrEqual), [A, Fixed(Zero), Fixed(Zero), A])],
+        Primitive::Copysign => &[
+            (Two(And), [A, Fixed(Magnitude), A, A]),
+            (Two(And), [B, Fixed(Sign), B, B]),
+            (Two(Or), [Made(0), Made(1), B, B]),
+        ],
+        // The instruction gives its second operand where one is NaN, and of two zeros.
+        Primitive::Min => {
+            &[(Two(Min), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])]
+        }
+        Primitive::Max => {
+            &[(Two(Max), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])]
+        }
+        _ => &[],
+    }
+}
+
+/// Whether a primitive is computed by instructions, else it is a function.
+pub(super) fn is_instruction(primitive: Primitive) -> bool {
+    !formulas(primitive).is_empty()
+}
