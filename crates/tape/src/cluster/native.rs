@@ -25,8 +25,8 @@ use crate::machine_code::Executable;
 use crate::vector::Level;
 
 use encoder::{FIXED, Form};
-use formula::Number;
 pub(super) use enter::ChunkRows;
+use formula::Number;
 use registers::{Fixed, Row, Translator};
 use stages::stages;
 
@@ -37,11 +37,13 @@ const ENOUGH: usize = 1 << 20;
 const MOST: usize = 1 << 12;
 
 thread_local! {
+    /// What is enough on this thread; tests change it.
     static FROM: Cell<usize> = const { Cell::new(ENOUGH) };
 }
 
-/// From how much work on this thread makes machine code.
-pub(crate) fn from_work(work: usize) {
+/// Has machine code made on this thread for plans that have done so much work.
+#[cfg(test)]
+pub(super) fn from_work(work: usize) {
     FROM.set(work);
 }
 

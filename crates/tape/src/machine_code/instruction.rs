@@ -26,7 +26,11 @@ pub(crate) enum Map {
 pub(crate) enum Place {
     Register(u8),
     /// At the sum of one or two general registers and a displacement.
-    Memory { base: u8, index: Option<u8>, displacement: i32 },
+    Memory {
+        base: u8,
+        index: Option<u8>,
+        displacement: i32,
+    },
     /// In the code itself, so many bytes from its beginning.
     Code(usize),
 }

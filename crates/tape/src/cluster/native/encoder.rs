@@ -88,7 +88,17 @@ impl Encoder {
 
     pub(super) fn end(&mut self) {
         // add rdx, bytes; cmp rdx, rcx; jb start.
-        self.bytes.extend([0x48, 0x83, 0xC2, self.form.bytes() as u8, 0x48, 0x39, 0xCA, 0x0F, 0x82]);
+        self.bytes.extend([
+            0x48,
+            0x83,
+            0xC2,
+            self.form.bytes() as u8,
+            0x48,
+            0x39,
+            0xCA,
+            0x0F,
+            0x82,
+        ]);
         let back = self.start as i64 - (self.bytes.len() + 4) as i64;
         self.bytes.extend(distance(back).to_le_bytes());
         // vzeroupper: code for shorter vectors is slow where upper halves are in use.

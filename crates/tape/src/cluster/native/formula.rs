@@ -113,12 +113,8 @@ pub(super) fn formulas(primitive: Primitive) -> Formulas {
             (Two(Or), [Made(0), Made(1), B, B]),
         ],
         // The instruction gives its second operand where one is NaN, and of two zeros.
-        Primitive::Min => {
-            &[(Two(Min), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])]
-        }
-        Primitive::Max => {
-            &[(Two(Max), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])]
-        }
+        Primitive::Min => &[(Two(Min), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])],
+        Primitive::Max => &[(Two(Max), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])],
         _ => &[],
     }
 }

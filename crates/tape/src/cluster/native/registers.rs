@@ -360,7 +360,8 @@ impl Allocation<'_> {
         for (&v, &next) in step.operands.iter().zip(&step.next).take(step.formula.arity()) {
             let value = &mut self.values[v as usize];
             value.next_use = next;
-            if next == NEVER && !value.pinned
+            if next == NEVER
+                && !value.pinned
                 && let Some(register) = value.register.take()
             {
                 self.registers[register as usize] = None;

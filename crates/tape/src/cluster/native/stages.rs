@@ -90,8 +90,11 @@ pub(super) fn stages(recorded: &[Instruction], outputs: &[Output], repeated: usi
         segments: Vec::new(),
     };
     planner.plan(&instructions, &outputs, &units);
-    let work =
-        Work { steps: planner.steps, constants: planner.rows.constants.clone(), slots: planner.slots };
+    let work = Work {
+        steps: planner.steps,
+        constants: planner.rows.constants.clone(),
+        slots: planner.slots,
+    };
     let Planner { segments, places, rows, .. } = planner;
     Stages { instructions, work, segments, places, rows }
 }
@@ -136,9 +139,7 @@ fn expanded(recorded: &[Instruction], outputs: &[Output]) -> (Vec<Instruction>, 
                     if rest & 1 == 1 {
                         power = Some(match power {
                             None => square,
-                            Some(power) => {
-                                push(Primitive::Mul, 0, [power, square, square, square])
-                            }
+                            Some(power) => push(Primitive::Mul, 0, [power, square, square, square]),
                         });
                     }
                     rest >>= 1;
@@ -173,8 +174,11 @@ struct Uses {
 impl Uses {
     fn new(instructions: &[Instruction], outputs: &[Output]) -> Uses {
         let len = instructions.len();
-        let mut uses =
-            Uses { readers: vec![Vec::new(); len], needed: vec![false; len], leaves: vec![false; len] };
+        let mut uses = Uses {
+            readers: vec![Vec::new(); len],
+            needed: vec![false; len],
+            leaves: vec![false; len],
+        };
         for output in outputs {
             if let Output::Each(Operand::Value(v)) | Output::Total(Operand::Value(v)) = *output {
                 uses.leaves[v as usize] = true;
@@ -211,7 +215,8 @@ fn earliest(instructions: &[Instruction]) -> Vec<u32> {
 /// Moves instructions to the segment that needs them, where no more values are between segments then.
 fn sunk(instructions: &[Instruction], uses: &Uses, mut stage: Vec<u32>) -> Vec<u32> {
     for v in (0..instructions.len()).rev() {
-        let movable = is_instruction(instructions[v].primitive) && uses.needed[v] && !uses.leaves[v];
+        let movable =
+            is_instruction(instructions[v].primitive) && uses.needed[v] && !uses.leaves[v];
         if !movable {
             continue;
         }
