@@ -35,7 +35,9 @@ struct Run<'a, E: Real> {
     native: Option<&'a Native>,
     data: Data<'a, E>,
     len: usize,
+    /// The length of a chunk, and of the parts of it that are summed.
     chunk: usize,
+    summed: usize,
     /// The distance of the rows in the scratch memory.
     row: usize,
     /// Whether the next chunk is fetched while one is computed.
@@ -98,10 +100,19 @@ pub(crate) fn run_on<'a, E: Real>(
     let len = data.shape.elements();
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
     let cache = if far { CACHE_IF_FAR } else { CACHE };
-    let chunk = chunk_length::<E>(plan, cache, data.whole.len(), &data.repeated, len);
+    let whole = data.whole.len();
+    let summed = chunk_length::<E>(plan, cache, whole, &data.repeated, len);
     let native = plan.native.get::<E>(plan, len);
-    let run = Run { plan, native, data, len, chunk, row: chunk.next_multiple_of(ALIGNMENT), far };
-    let blocks = len.div_ceil(chunk * BLOCK);
+    // Machine code needs fewer rows, so its chunks can be longer; but sums have the bits of the interpreter.
+    let longer = native.map_or(1, |native| {
+        let longest = longest_chunk::<E>(native.work.slots + plan.each + whole, cache).min(len);
+        let fits = |times: &usize| times * summed <= longest;
+        [BLOCK, BLOCK / 2, BLOCK / 4].into_iter().find(fits).unwrap_or(1)
+    });
+    let chunk = longer * summed;
+    let row = chunk.next_multiple_of(ALIGNMENT);
+    let run = Run { plan, native, data, len, chunk, summed, row, far };
+    let blocks = len.div_ceil(summed * BLOCK);
     let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
     let parts = if threads::available() == 1 { 1 } else { parts };
@@ -132,14 +143,17 @@ fn chunk_length<E: Real>(
     repeated: &[Repetition<'_, E>],
     len: usize,
 ) -> usize {
-    // Sums depend on it, so it is the same for machine code, which needs fewer rows.
-    let rows = plan.work.slots + plan.each + whole;
-    let fits = cache / size_of::<E>() / rows.max(1);
-    let longest = fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT;
+    let longest = longest_chunk::<E>(plan.work.slots + plan.each + whole, cache);
     let periods =
         repeated.iter().filter_map(|r| r.period()).filter(|period| (1..=longest).contains(period));
     let period = periods.max().unwrap_or(1);
     (longest / period * period).min(len.max(1))
+}
+
+/// The length of a chunk of which so many rows are in so many bytes of the cache.
+fn longest_chunk<E>(rows: usize, cache: usize) -> usize {
+    let fits = cache / size_of::<E>() / rows.max(1);
+    fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT
 }
 
 impl<E: Real> Run<'_, E> {
@@ -164,7 +178,7 @@ impl<E: Real> Run<'_, E> {
         }
         let half = parts / 2;
         let blocks = part.blocks * half / parts;
-        let elements = blocks * BLOCK * self.chunk;
+        let elements = blocks * BLOCK * self.summed;
         let mut upper_outputs = SmallVec::new();
         let mut outputs = SmallVec::new();
         for output in part.outputs {
@@ -201,12 +215,12 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
         let (extra, memory) = part.memory.split_at_mut(run.extra());
         run.prepare(extra, memory);
         let work = run.work();
-        let offset = part.first * BLOCK * run.chunk;
-        let end = ((part.first + part.blocks) * BLOCK * run.chunk).min(run.len);
+        let offset = part.first * BLOCK * run.summed;
+        let end = ((part.first + part.blocks) * BLOCK * run.summed).min(run.len);
         let mut start = offset;
         for block in 0..part.blocks {
             let totals = &mut part.totals[2 * run.plan.totals * block..][..2 * run.plan.totals];
-            for _ in 0..BLOCK {
+            for _ in 0..BLOCK * run.summed / run.chunk {
                 let n = run.chunk.min(end - start);
                 if n == 0 {
                     break;
@@ -301,7 +315,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
             Step::Apply { code, operands, out } => (code, operands, out),
             Step::Total { place, index } => {
                 let mut total = Compensated::at(totals, index as usize);
-                total.add(sum(self.read(place)));
+                self.read(place).chunks(run.summed).for_each(|part| total.add(sum(part)));
                 return total.put(totals, index as usize);
             }
             Step::Segment(k) => return self.segment(k),
