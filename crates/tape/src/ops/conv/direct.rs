@@ -12,22 +12,27 @@
 //!
 //! The last one is a sum for each element of the window, which is added to the places that this element
 //! meets. So nothing is multiplied by the zeros of a border but those of the padding. [`tile`] computes
-//! eight rows at once, with the sums in registers.
+//! several rows at once, with the sums in registers.
 //!
 //! Images are dealt with in groups, one after the other on each thread. The groups depend on the shapes
 //! alone, so the result has the same bits for every number of threads.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod pack;
+mod table;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use super::window::{Window, embed};
-use crate::recycle::Recycled;
 use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Real, Target};
 
-use pack::{Buffer, pack_cotangent, pack_filters, pack_transposed, unpack_lanes};
-use tile::{ROWS, Rows, lanes_for, tile};
+use pack::{Buffer, pack_cotangent, pack_filters, pack_transposed, transpose};
+use table::{Offsets, Table};
+use tile::{add_products, lanes_for};
 
 /// The sizes of a convolution; channels are counted in each group.
 #[derive(Clone, Copy, Debug)]
@@ -86,33 +91,29 @@ impl Geometry {
     }
 
     /// Where the window stands at each place, in a padded channel.
-    fn places_table<E: Real>(&self) -> Recycled<E, usize> {
+    fn places_table<E: Real>(&self) -> Table<E> {
         let (width, [down, across]) = (self.padded()[1], self.window.stride);
-        let mut table = Recycled::empty();
-        for row in 0..self.places[0] {
-            table.extend((0..self.places[1]).map(|column| row * down * width + column * across));
-        }
-        table
+        let [rows, columns] = self.places;
+        Table::new(
+            (0..rows).flat_map(|row| {
+                (0..columns).map(move |column| row * down * width + column * across)
+            }),
+        )
     }
 
     /// Where the elements of the window are, relative to its place, in `channels` padded channels.
-    fn taps_table<E: Real>(&self, channels: usize) -> Recycled<E, usize> {
+    fn taps_table<E: Real>(&self, channels: usize) -> Table<E> {
         let (width, [down, across]) = (self.padded()[1], self.window.dilation);
-        let mut table = Recycled::empty();
-        for channel in 0..channels {
-            for row in 0..self.window.size[0] {
-                let start = channel * self.area() + row * down * width;
-                table.extend((0..self.window.size[1]).map(|column| start + column * across));
-            }
-        }
-        table
+        let ([rows, columns], area) = (self.window.size, self.area());
+        Table::new((0..channels * rows).flat_map(|k| {
+            let start = k / rows * area + k % rows * down * width;
+            (0..columns).map(move |column| start + column * across)
+        }))
     }
 }
 
-/// The length of rows in which all these columns are.
-fn span(columns: &[usize]) -> usize {
-    columns.last().map_or(0, |last| last + 1)
-}
+/// The places whose outputs are computed before they are put where they belong.
+const BLOCK: usize = 16;
 
 /// The outputs of all images.
 pub(super) fn forward<E: Real>(
@@ -134,10 +135,11 @@ pub(super) fn forward<E: Real>(
     let lanes = lanes_for::<E>(at.filters);
     let filters = pack_filters(at, weight, lanes);
     let (places, taps) = (at.places_table::<E>(), at.taps_table::<E>(at.depth));
+    let numbers = Table::<E>::new(0..BLOCK);
     let (block, (image_len, out_len)) = (at.block(64), at.lengths());
     let blocks = at.n.div_ceil(block);
     let mut padded = Buffer::zeros(blocks * at.padded_len());
-    let (filters, places, taps) = (&*filters, &places[..], &taps[..]);
+    let (filters, tables) = (&*filters, [places.offsets(), taps.offsets(), numbers.offsets()]);
     for_each_pair_of_blocks(
         out,
         block * out_len,
@@ -145,7 +147,7 @@ pub(super) fn forward<E: Real>(
         at.padded_len(),
         |k, out, padded| {
             let x = &x[k * block * image_len..];
-            at_best_level(Forward { at, lanes, x, filters, bias, places, taps, padded, out });
+            at_best_level(Forward { at, lanes, x, filters, bias, tables, padded, out });
         },
     );
 }
@@ -156,8 +158,8 @@ struct Forward<'a, E> {
     x: &'a [E],
     filters: &'a [E],
     bias: Option<&'a [E]>,
-    places: &'a [usize],
-    taps: &'a [usize],
+    /// The places, the elements of the window, and the numbers of the places in a block.
+    tables: [Offsets<'a>; 3],
     padded: &'a mut [E],
     out: &'a mut [E],
 }
@@ -173,9 +175,11 @@ impl<E: Real> Task for Forward<'_, E> {
 impl<E: Real> Forward<'_, E> {
     #[inline(always)]
     fn run_with<A: Arithmetic, const LANES: usize>(self) {
-        let Forward { at, x, filters, bias, places, taps, padded, out, .. } = self;
+        let Forward { at, x, filters, bias, tables, padded, out, .. } = self;
+        let [places, taps, numbers] = tables;
         let (image_len, out_len) = at.lengths();
-        let (blocks, span, count) = (at.filters.div_ceil(LANES), span(taps), at.count());
+        let mut sums = [[E::ZERO; LANES]; BLOCK];
+        let (blocks, count) = (at.filters.div_ceil(LANES), at.count());
         let group_len = at.depth * at.area();
         for (k, out) in out.chunks_exact_mut(out_len).enumerate() {
             let image = padded_image(at, &x[k * image_len..][..image_len], padded);
@@ -189,11 +193,14 @@ impl<E: Real> Forward<'_, E> {
                 if let Some(bias) = bias {
                     start[..own].copy_from_slice(&bias[filter..filter + own]);
                 }
-                for (number, rows) in places.chunks(ROWS).enumerate() {
-                    let mut sums = [start; ROWS];
-                    tile::<A, E, LANES>(&mut sums, Rows::new(image, rows, span), taps, v);
-                    let out = &mut out[filter * count + number * ROWS..];
-                    unpack_lanes(&sums[..rows.len()], own, out, count, false);
+                for (number, rows) in places.chunks(BLOCK).enumerate() {
+                    let sums = &mut sums[..rows.len()];
+                    sums.fill(start);
+                    let to = numbers.part(0..rows.len());
+                    add_products::<A, E, LANES>(sums, to, (image, rows), taps, v);
+                    let out = &mut out[filter * count + number * BLOCK..];
+                    let sums = (sums.as_flattened(), LANES);
+                    transpose(sums, (rows.len(), own), (out, count), false);
                 }
             }
         }
@@ -224,15 +231,16 @@ pub(super) fn for_images<E: Real>(at: &Geometry, weight: &[E], g: &[E], target: 
     let lanes = lanes_for::<E>(at.depth);
     let filters = pack_transposed(at, weight, lanes);
     let (places, taps) = (at.places_table::<E>(), at.taps_table::<E>(1));
-    let mut columns = Recycled::<E, usize>::empty();
-    columns.extend((0..at.filters).map(|filter| filter * at.count()));
+    let columns = Table::<E>::new((0..at.filters).map(|filter| filter * at.count()));
+    let numbers = Table::<E>::new(0..at.count());
     let block = at.block(64);
     let sums_len = at.area() * lanes;
     let mut sums = Buffer::new(at.n.div_ceil(block) * sums_len);
-    let (filters, places, taps, columns) = (&*filters, &places[..], &taps[..], &columns[..]);
+    let filters = &*filters;
+    let tables = [&places, &taps, &columns, &numbers].map(Table::offsets);
     for_each_pair_of_blocks(buffer, block * image_len, &mut sums, sums_len, |k, out, sums| {
         let g = &g[k * block * out_len..];
-        at_best_level(ForImages { at, lanes, g, filters, places, taps, columns, sums, out, add });
+        at_best_level(ForImages { at, lanes, g, filters, tables, sums, out, add });
     });
 }
 
@@ -241,9 +249,8 @@ struct ForImages<'a, E> {
     lanes: usize,
     g: &'a [E],
     filters: &'a [E],
-    places: &'a [usize],
-    taps: &'a [usize],
-    columns: &'a [usize],
+    /// The places, the elements of the window, where the filters begin, and the numbers of the places.
+    tables: [Offsets<'a>; 4],
     /// A padded channel, with the input channels as lanes.
     sums: &'a mut [E],
     out: &'a mut [E],
@@ -261,39 +268,34 @@ impl<E: Real> Task for ForImages<'_, E> {
 impl<E: Real> ForImages<'_, E> {
     #[inline(always)]
     fn run_with<A: Arithmetic, const LANES: usize>(self) {
-        let ForImages { at, g, filters, places, taps, columns, sums, out, add, .. } = self;
+        let ForImages { at, g, filters, tables, sums, out, add, .. } = self;
+        let [places, taps, columns, numbers] = tables;
         let (image_len, out_len) = at.lengths();
-        let (blocks, span) = (at.depth.div_ceil(LANES), span(columns));
+        let blocks = at.depth.div_ceil(LANES);
         let group_len = at.filters * at.count();
         let ([height, width], [top, left]) = (at.image, at.window.padding);
+        // Without padding all rows are one.
+        let one_row = at.padded_len() == 0;
+        let (rows, row_len) = if one_row { (1, height * width) } else { (height, width) };
         let sums = sums.as_chunks_mut::<LANES>().0;
         for (k, out) in out.chunks_exact_mut(image_len).enumerate() {
             let g = &g[k * out_len..][..out_len];
             for unit in 0..at.groups * blocks {
                 let (group, first) = (unit / blocks, unit % blocks * LANES);
-                let g = &g[group * group_len..][..group_len];
+                let g = (&g[group * group_len..][..group_len], numbers);
                 sums.fill([E::ZERO; LANES]);
                 let len = columns.len() * LANES;
-                for (element, &tap) in taps.iter().enumerate() {
+                for (element, tap) in taps.iter().enumerate() {
                     let v = &filters[(unit * taps.len() + element) * len..][..len];
-                    for (number, at_places) in places.chunks(ROWS).enumerate() {
-                        let mut own = [[E::ZERO; LANES]; ROWS];
-                        for (own, &place) in own.iter_mut().zip(at_places) {
-                            *own = sums[place + tap];
-                        }
-                        let rows = Rows::consecutive(g, number * ROWS, at_places.len(), span);
-                        tile::<A, E, LANES>(&mut own, rows, columns, v);
-                        for (own, &place) in own.iter().zip(at_places) {
-                            sums[place + tap] = *own;
-                        }
-                    }
+                    add_products::<A, E, LANES>(sums, places.moved(tap), g, columns, v);
                 }
                 let channels = LANES.min(at.depth - first);
                 let out = &mut out[(group * at.depth + first) * height * width..];
-                for row in 0..height {
+                for row in 0..rows {
                     let from = (row + top) * (width + 2 * left) + left;
-                    let from = &sums[from..from + width];
-                    unpack_lanes(from, channels, &mut out[row * width..], height * width, add);
+                    let from = (sums[from..from + row_len].as_flattened(), LANES);
+                    let out = (&mut out[row * width..], height * width);
+                    transpose(from, (row_len, channels), out, add);
                 }
             }
         }
@@ -310,49 +312,48 @@ pub(super) fn for_weights<E: Real>(
 ) {
     let lanes = lanes_for::<E>(at.filters);
     let (places, taps) = (at.places_table::<E>(), at.taps_table::<E>(at.depth));
+    let numbers = Table::<E>::new(0..at.taps());
     let blocks_of_filters = at.filters.div_ceil(lanes);
-    let rows = at.groups * blocks_of_filters;
+    let rows_count = at.groups * blocks_of_filters;
     // Each block of images has sums of its own: a row for each element of the window, one for the bias.
-    let sums_len = rows * (taps.len() + 1) * lanes;
+    let sums_len = rows_count * (at.taps() + 1) * lanes;
     const MOST: usize = 1 << 22;
     let block = at.block((MOST / sums_len.max(1)).clamp(2, 8));
     let blocks = if sums_len == 0 { 0 } else { at.n.div_ceil(block) };
     let mut sums = Buffer::zeros(blocks.max(1) * sums_len);
-    let cotangent_len = blocks_of_filters * places.len() * lanes;
+    let cotangent_len = blocks_of_filters * at.count() * lanes;
     let memory_len = cotangent_len + at.padded_len();
     let mut memory = Buffer::zeros(blocks * memory_len);
     let with_weights = for_weight.is_some();
     let (image_len, out_len) = at.lengths();
-    let all = (&places[..], &taps[..]);
+    let tables = [&places, &taps, &numbers].map(Table::offsets);
     let images = &mut sums[..blocks * sums_len];
     for_each_pair_of_blocks(images, sums_len, &mut memory, memory_len, |k, sums, memory| {
         let n = block.min(at.n - k * block);
         let x = &x[k * block * image_len..][..n * image_len];
         let g = &g[k * block * out_len..][..n * out_len];
         let (cotangent, padded) = memory.split_at_mut(cotangent_len);
-        let (places, taps) = all;
-        let task =
-            ForWeights { at, lanes, n, x, g, places, taps, cotangent, padded, sums, with_weights };
-        at_best_level(task);
+        let memory = (cotangent, padded);
+        at_best_level(ForWeights { at, lanes, n, x, g, tables, memory, sums, with_weights });
     });
     add_pairwise(&mut sums, sums_len);
-    let row_len = (taps.len() + 1) * lanes;
-    // The sums of a filter are in one lane.
-    let sums_of = |filter: usize| {
-        let (group, own) = (filter / at.filters, filter % at.filters);
-        let start = (group * blocks_of_filters + own / lanes) * row_len + own % lanes;
-        sums[start..].iter().step_by(lanes)
-    };
+    let row_len = (at.taps() + 1) * lanes;
+    let rows = sums.chunks_exact(row_len.max(1));
+    // The sums of a block of filters: how many filters there are, and the first one.
+    let blocks = rows.enumerate().take(rows_count).map(|(k, sums)| {
+        let (group, first) = (k / blocks_of_filters, k % blocks_of_filters * lanes);
+        (lanes.min(at.filters - first), group * at.filters + first, sums)
+    });
     if let Some(Target { buffer, add }) = for_weight {
-        for (filter, row) in buffer.chunks_exact_mut(taps.len().max(1)).enumerate() {
-            for (slot, &sum) in row.iter_mut().zip(sums_of(filter)) {
-                *slot = if add { *slot + sum } else { sum };
-            }
+        for (count, first, sums) in blocks.clone() {
+            let to = (&mut buffer[first * at.taps()..], at.taps());
+            transpose((sums, lanes), (at.taps(), count), to, add);
         }
     }
     if let Some(Target { buffer, add }) = for_bias {
-        for (filter, slot) in buffer.iter_mut().enumerate() {
-            for &sum in sums_of(filter).skip(taps.len()).take(1) {
+        for (count, first, sums) in blocks {
+            let slots = &mut buffer[first..first + count];
+            for (slot, &sum) in slots.iter_mut().zip(&sums[at.taps() * lanes..]) {
                 *slot = if add { *slot + sum } else { sum };
             }
         }
@@ -379,10 +380,10 @@ struct ForWeights<'a, E> {
     n: usize,
     x: &'a [E],
     g: &'a [E],
-    places: &'a [usize],
-    taps: &'a [usize],
-    cotangent: &'a mut [E],
-    padded: &'a mut [E],
+    /// The places, the elements of the window, and their numbers.
+    tables: [Offsets<'a>; 3],
+    /// For the cotangent in another order, and for an image with its padding.
+    memory: (&'a mut [E], &'a mut [E]),
     sums: &'a mut [E],
     with_weights: bool,
 }
@@ -398,9 +399,10 @@ impl<E: Real> Task for ForWeights<'_, E> {
 impl<E: Real> ForWeights<'_, E> {
     #[inline(always)]
     fn run_with<A: Arithmetic, const LANES: usize>(self) {
-        let ForWeights { at, x, g, places, taps, cotangent, padded, sums, .. } = self;
+        let ForWeights { at, x, g, tables, memory: (cotangent, padded), sums, .. } = self;
+        let [places, taps, numbers] = tables;
         let (image_len, out_len) = at.lengths();
-        let (blocks, span, count) = (at.filters.div_ceil(LANES), span(places), at.count());
+        let (blocks, count) = (at.filters.div_ceil(LANES), at.count());
         let (group_len, row_len) = (at.depth * at.area(), taps.len() + 1);
         let sums = sums.as_chunks_mut::<LANES>().0;
         for k in 0..self.n {
@@ -417,12 +419,7 @@ impl<E: Real> ForWeights<'_, E> {
                         continue;
                     }
                     let image = &image[group * group_len..][..group_len];
-                    for (rows, sums) in taps.chunks(ROWS).zip(sums.chunks_mut(ROWS)) {
-                        let mut own = [[E::ZERO; LANES]; ROWS];
-                        own[..sums.len()].copy_from_slice(sums);
-                        tile::<A, E, LANES>(&mut own, Rows::new(image, rows, span), places, v);
-                        sums.copy_from_slice(&own[..sums.len()]);
-                    }
+                    add_products::<A, E, LANES>(sums, numbers, (image, taps), places, v);
                 }
             }
         }
@@ -434,7 +431,13 @@ impl<E: Real> ForWeights<'_, E> {
 fn add_rows<E: Real, const LANES: usize>(rows: &[[E; LANES]], sum: &mut [E; LANES]) {
     for stretch in rows.chunks(32) {
         let mut own = [E::ZERO; LANES];
-        for row in stretch {
+        let (fours, rest) = stretch.as_chunks::<4>();
+        for [a, b, c, d] in fours {
+            for lane in 0..LANES {
+                own[lane] += (a[lane] + b[lane]) + (c[lane] + d[lane]);
+            }
+        }
+        for row in rest {
             for lane in 0..LANES {
                 own[lane] += row[lane];
             }

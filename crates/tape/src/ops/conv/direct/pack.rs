@@ -76,7 +76,8 @@ pub(super) fn pack_transposed<E: Real>(at: &Geometry, weight: &[E], lanes: usize
     packed
 }
 
-/// The cotangents of the filters of one group as `[block of filters][place][filter]`.
+/// The cotangents of the filters of one group as `[block of filters][place][filter]`; lanes without a filter
+/// are left as they are.
 #[inline(always)]
 pub(super) fn pack_cotangent<E: Real, const LANES: usize>(
     g: &[E],
@@ -87,29 +88,32 @@ pub(super) fn pack_cotangent<E: Real, const LANES: usize>(
     for (k, block) in packed.chunks_exact_mut(places * LANES).enumerate() {
         let count = LANES.min(filters - k * LANES);
         let g = &g[k * LANES * places..][..count * places];
-        for (place, row) in block.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-            for (lane, to) in row.iter_mut().enumerate() {
-                *to = if lane < count { g[lane * places + place] } else { E::ZERO };
-            }
-        }
+        transpose((g, places), (count, places), (block, LANES), false);
     }
 }
 
-/// The first `count` lanes of `[row][lane]` as rows of their own, which are added to `out` or replace it.
+/// Adds the transpose of a matrix of so many rows and columns to another one, or puts it there:
+/// `to[j * to_step + i] = from[i * from_step + j]`.
 #[inline(always)]
-pub(super) fn unpack_lanes<E: Real, const LANES: usize>(
-    packed: &[[E; LANES]],
-    count: usize,
-    out: &mut [E],
-    step: usize,
+pub(super) fn transpose<E: Real>(
+    (from, from_step): (&[E], usize),
+    (rows, columns): (usize, usize),
+    (to, to_step): (&mut [E], usize),
     add: bool,
 ) {
-    for lane in 0..count {
-        let row = out[lane * step..][..packed.len()].iter_mut();
+    #[cfg(target_arch = "x86_64")]
+    if const { size_of::<E>() == 4 }
+        && super::avx512::transpose((from, from_step), (rows, columns), (to, to_step), add)
+    {
+        return;
+    }
+    for j in 0..columns {
+        let column = from[j..].iter().step_by(from_step);
+        let row = to[j * to_step..][..rows].iter_mut();
         if add {
-            row.zip(packed).for_each(|(to, from)| *to += from[lane]);
+            row.zip(column).for_each(|(to, &from)| *to += from);
         } else {
-            row.zip(packed).for_each(|(to, from)| *to = from[lane]);
+            row.zip(column).for_each(|(to, &from)| *to = from);
         }
     }
 }

@@ -1,61 +1,51 @@
 //! The innermost loop of a convolution.
 
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-
+use super::table::Offsets;
 use crate::Real;
 use crate::vector::{Arithmetic, Level};
 
 /// How many rows are computed at once: their sums and one vector or two fill the registers.
-pub(super) const ROWS: usize = 8;
+const ROWS: usize = 8;
 
-/// Where eight rows of scalars begin; the last one stands again where there are fewer.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a, E>([&'a [E]; ROWS]);
-
-impl<'a, E> Rows<'a, E> {
-    /// Rows of length `span` that begin at `offsets`, of which there are one to eight.
-    #[inline(always)]
-    pub(super) fn new(x: &'a [E], offsets: &[usize], span: usize) -> Self {
-        let last = offsets.len() - 1;
-        Rows(std::array::from_fn(|i| &x[offsets[i.min(last)]..][..span]))
-    }
-
-    /// Rows of length `span` that begin at `first`, `first + 1` and so on, `count` different ones.
-    #[inline(always)]
-    pub(super) fn consecutive(x: &'a [E], first: usize, count: usize, span: usize) -> Self {
-        Rows(std::array::from_fn(|i| &x[first + i.min(count - 1)..][..span]))
-    }
-}
-
-/// `sums[i][lane] += sum over j of rows[i][columns[j]] * v[j][lane]`.
+/// `sums[to i][lane] += sum over j of x[row i + column j] * v[j][lane]`.
 #[inline(always)]
-pub(super) fn tile<A: Arithmetic, E: Real, const LANES: usize>(
-    sums: &mut [[E; LANES]; ROWS],
-    rows: Rows<'_, E>,
-    columns: &[usize],
+pub(super) fn add_products<A: Arithmetic, E: Real, const LANES: usize>(
+    sums: &mut [[E; LANES]],
+    to: Offsets<'_>,
+    (x, rows): (&[E], Offsets<'_>),
+    columns: Offsets<'_>,
     v: &[E],
 ) {
     #[cfg(target_arch = "x86_64")]
     if const { A::FUSED && size_of::<E>() == 4 && LANES >= 16 }
-        && avx512::tile(sums, rows, columns, v)
+        && super::avx512::add_products(sums, to, (x, rows), columns, v)
     {
         return;
     }
-    let span = rows.0[0].len();
-    // Rows of one known length need one check of a column.
-    let rows = rows.0.map(|row| &row[..span]);
-    let mut own = *sums;
-    for (&column, v) in columns.iter().zip(v.as_chunks::<LANES>().0) {
-        assert!(column < span);
-        for i in 0..ROWS {
-            let x = rows[i][column];
-            for lane in 0..LANES {
-                own[i][lane] = A::fma(x, v[lane], own[i][lane]);
+    let span = columns.span();
+    for (to, rows) in to.chunks(ROWS).zip(rows.chunks(ROWS)) {
+        // Where there are fewer, the last row stands again.
+        let last = rows.len() - 1;
+        let starts: [&[E]; ROWS] = std::array::from_fn(|i| &x[rows.get(i.min(last))..][..span]);
+        let mut own = [[E::ZERO; LANES]; ROWS];
+        for (own, to) in own.iter_mut().zip(to.iter()) {
+            *own = sums[to];
+        }
+        // Rows of one known length need one check of a column.
+        let starts = starts.map(|row| &row[..span]);
+        for (column, v) in columns.iter().zip(v.as_chunks::<LANES>().0) {
+            assert!(column < span);
+            for i in 0..ROWS {
+                let x = starts[i][column];
+                for lane in 0..LANES {
+                    own[i][lane] = A::fma(x, v[lane], own[i][lane]);
+                }
             }
         }
+        for (own, to) in own.iter().zip(to.iter()) {
+            sums[to] = *own;
+        }
     }
-    *sums = own;
 }
 
 /// How many lanes are good for `count` sums side by side: one vector but at least four, or two vectors
