@@ -145,16 +145,15 @@ fn pieces_along_the_outermost_axis_are_windows() {
     assert_eq!(piece.select(0, 2), Tensor::from([7.0, 8.0]));
     assert_eq!(piece.slice(0, 3..3).len(), 0);
     assert_eq!(piece.map(|x| x + 1.0), &piece + 1.0);
-    // Writing to a window leaves the rest alone, also where nobody else holds the buffer.
+    // Writing to a window leaves the rest alone.
     assert!(piece.get_mut_slice().is_none());
     piece.as_mut_slice()[0] = 0.0;
     assert_eq!((piece[[0, 0]], whole[[1, 0]], inner[[0, 0]]), (0.0, 3.0, 5.0));
     let mut last = whole.slice(0, 3..4);
-    drop((whole, inner));
     assert!(last.get_mut_slice().is_none());
-    last[[0, 1]] = 9.0;
+    drop((whole, inner));
+    last.get_mut_slice().expect("the last one that holds the buffer")[1] = 9.0;
     assert_eq!(last, Tensor::from([[7.0, 9.0]]));
-    assert!(last.get_mut_slice().is_some());
 }
 
 #[test]

@@ -45,12 +45,14 @@ use crate::{Error, Real, Shape};
 pub struct Tensor<E: Real = f64> {
     shape: Shape,
     data: Arc<Vec<E>>,
-    /// Where in the buffer it begins, or [`WHOLE`].
+    /// Where in the buffer it begins.
     start: usize,
 }
 
-/// What stands for the place in the buffer where all of it is the tensor's.
-const WHOLE: usize = usize::MAX;
+/// Long tensors begin at a line of the cache, in bytes: a vector that lies across two lines is loaded as two.
+const LINE: usize = 64;
+/// From this many bytes on.
+const LONG: usize = 16 * 1024;
 
 impl<E: Real> Tensor<E> {
     /// A tensor of the given shape from its elements in row-major order.
@@ -81,24 +83,25 @@ impl<E: Real> Tensor<E> {
 
     pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<E>>) -> Self {
         debug_assert_eq!(shape.elements(), data.len());
-        Tensor { shape, data, start: WHOLE }
+        Tensor { shape, data, start: 0 }
     }
 
     /// A tensor in a part of the buffer of this one: the elements from number `first` on.
     pub(crate) fn window(&self, first: usize, shape: Shape) -> Self {
         assert!(first + shape.elements() <= self.len(), "a window that is not within a tensor");
-        let start = match self.start {
-            WHOLE if shape.elements() == self.len() => WHOLE,
-            WHOLE => first,
-            start => start + first,
-        };
-        Tensor { shape, data: self.data.clone(), start }
+        Tensor { shape, data: self.data.clone(), start: self.start + first }
     }
 
     /// A tensor in a buffer from the pool that nobody else holds, of unspecified elements.
     pub(crate) fn uninitialised(shape: Shape) -> Self {
-        let buffer = crate::recycle::take(shape.elements());
-        Tensor::from_parts(shape, buffer)
+        let len = shape.elements();
+        if len < LONG / size_of::<E>() {
+            return Tensor::from_parts(shape, crate::recycle::take(len));
+        }
+        let room = LINE / size_of::<E>();
+        let data = crate::recycle::take::<E>(len + room);
+        let start = data.as_ptr().align_offset(LINE).min(room);
+        Tensor { shape, data, start }
     }
 
     /// Like [`full`](Tensor::full), in a buffer from the pool.
@@ -131,24 +134,21 @@ impl<E: Real> Tensor<E> {
     /// The elements in row-major order.
     #[inline]
     pub fn as_slice(&self) -> &[E] {
-        match self.start {
-            WHOLE => &self.data,
-            start => &self.data[start..][..self.shape.elements()],
-        }
+        &self.data[self.start..][..self.shape.elements()]
     }
 
-    /// The elements in row-major order, for writing; a shared buffer is copied first.
+    /// The elements in row-major order, for writing; they are copied first if somebody else holds the buffer.
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        if self.start != WHOLE {
+        if Arc::get_mut(&mut self.data).is_none() {
             *self = Tensor::from_parts(self.shape.clone(), Arc::new(self.to_vec()));
         }
-        Arc::<Vec<E>>::make_mut(&mut self.data).as_mut_slice()
+        self.get_mut_slice().expect("a buffer of its own")
     }
 
-    /// The elements for writing, if nobody else holds the buffer, nor the tensor a part of it.
+    /// The elements for writing, if nobody else holds the buffer or a part of it.
     pub fn get_mut_slice(&mut self) -> Option<&mut [E]> {
-        let own = if self.start == WHOLE { Arc::get_mut(&mut self.data) } else { None };
-        own.map(Vec::as_mut_slice)
+        let len = self.shape.elements();
+        Arc::get_mut(&mut self.data).map(|data| &mut data[self.start..][..len])
     }
 
     /// Whether both share one buffer, or have parts of one.
