@@ -13,9 +13,7 @@ pub(super) enum Opcode {
     Add = 0x58,
     Mul = 0x59,
     Sub = 0x5C,
-    Min = 0x5D,
     Div = 0x5E,
-    Max = 0x5F,
 }
 
 impl Opcode {
@@ -31,7 +29,6 @@ impl Opcode {
 #[repr(u8)]
 pub(super) enum Comparison {
     LessOrEqual = 2,
-    Unordered = 3,
     Greater = 14,
 }
 
@@ -83,12 +80,13 @@ pub(super) enum Part {
 /// Up to three formulas one after the other; the value of the primitive is that of the last one.
 type Formulas = &'static [(Formula, [Part; 4])];
 
-/// What a primitive is made of; empty if it is a function. All is what the interpreter computes, to the bit.
+/// What a primitive is made of; empty if it is a function. All is what the interpreter computes, to the bit; so the smaller
+/// and the larger one of two are functions: which of 0 and -0 they are is up to the compiler.
 pub(super) fn formulas(primitive: Primitive) -> Formulas {
-    use Comparison::{Greater, LessOrEqual, Unordered};
+    use Comparison::{Greater, LessOrEqual};
     use Formula::{MulAdd, Select, Sqrt, Two};
     use Number::{Magnitude, One, Sign, Zero};
-    use Opcode::{Add, And, Div, Max, Min, Mul, Or, Sub, Xor};
+    use Opcode::{Add, And, Div, Mul, Or, Sub, Xor};
     use Part::{Fixed, Made, Operand};
     const A: Part = Operand(0);
     const B: Part = Operand(1);
@@ -112,9 +110,6 @@ pub(super) fn formulas(primitive: Primitive) -> Formulas {
             (Two(And), [B, Fixed(Sign), B, B]),
             (Two(Or), [Made(0), Made(1), B, B]),
         ],
-        // The instruction gives its second operand where one is NaN, and of two zeros.
-        Primitive::Min => &[(Two(Min), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])],
-        Primitive::Max => &[(Two(Max), [B, A, A, A]), (Select(Unordered), [A, A, B, Made(0)])],
         _ => &[],
     }
 }
