@@ -55,8 +55,8 @@ pub(super) struct Later {
 }
 
 impl Later {
-    /// The code, if there is any; before so much work is done.
-    pub(super) fn get<E: Real>(&self, plan: &Plan, elements: usize) -> Option<&Native> {
+    /// The code for numbers of so many bytes, if there is any; before so many elements are computed.
+    pub(super) fn get(&self, plan: &Plan, elements: usize, bytes: usize) -> Option<&Native> {
         let native = match self.native.get() {
             Some(native) => native,
             None => {
@@ -65,11 +65,11 @@ impl Later {
                 if done < FROM.get() {
                     return None;
                 }
-                self.native.get_or_init(|| Native::best::<E>(plan).map(Box::new))
+                self.native.get_or_init(|| Native::best(plan, bytes).map(Box::new))
             }
         };
         // A plan belongs to one type of numbers; this makes sure.
-        native.as_deref().filter(|native| native.form.double == (size_of::<E>() == 8))
+        native.as_deref().filter(|native| native.form.double == (bytes == 8))
     }
 
     #[cfg(test)]
@@ -100,7 +100,7 @@ struct Segment {
 
 impl Native {
     /// The code for this machine, if there can be any and there is something in it.
-    fn best<E: Real>(plan: &Plan) -> Option<Native> {
+    fn best(plan: &Plan, bytes: usize) -> Option<Native> {
         let wide = match Level::best() {
             Level::Baseline => return None,
             level => level == Level::Avx512,
@@ -108,7 +108,7 @@ impl Native {
         if plan.work.steps.len() > MOST {
             return None;
         }
-        let native = Native::new(plan, Form { double: size_of::<E>() == 8, wide })?;
+        let native = Native::new(plan, Form { double: bytes == 8, wide })?;
         // One loop for another is no gain.
         (native.work.steps.len() < plan.work.steps.len()).then_some(native)
     }
@@ -128,11 +128,11 @@ impl Native {
         Some(Native { work: stages.work, form, code, segments, fixed: translator.fixed })
     }
 
-    /// The elements of memory that are needed besides rows: numbers that are fixed, and vectors for the last elements
-    /// of the rows of a segment.
-    pub(super) fn extra<E>(&self) -> usize {
+    /// The bytes of memory that are needed besides rows: numbers that are fixed, and vectors for the last elements of the
+    /// rows of a segment.
+    pub(super) fn extra(&self) -> usize {
         let rows = self.segments.iter().map(|segment| segment.rows.len()).max().unwrap_or(0);
-        (self.fixed.len() + rows) * FIXED / size_of::<E>()
+        (self.fixed.len() + rows) * FIXED
     }
 
     /// Fills the numbers that are fixed.

@@ -34,6 +34,10 @@ pub(super) enum Step {
     /// Adds a chunk to total number `index`.
     Total { place: Place, index: u32 },
     /// Runs a segment of machine code.
+    #[cfg_attr(
+        not(all(feature = "jit", target_arch = "x86_64", any(unix, windows))),
+        expect(dead_code, reason = "there is none without the feature")
+    )]
     Segment(u32),
 }
 
@@ -118,7 +122,7 @@ pub(super) struct PlanCache {
 }
 
 impl PlanCache {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "jit", target_arch = "x86_64", any(unix, windows)))]
     pub(super) fn all(&self) -> impl Iterator<Item = &Plan> {
         self.plans.values().flatten().map(|plan| &**plan)
     }

@@ -102,7 +102,7 @@ pub(crate) fn run_on<'a, E: Real>(
     let cache = if far { CACHE_IF_FAR } else { CACHE };
     let whole = data.whole.len();
     let summed = chunk_length::<E>(plan, cache, whole, &data.repeated, len);
-    let native = plan.native.get::<E>(plan, len);
+    let native = plan.native.get(plan, len, size_of::<E>());
     // Machine code needs fewer rows, so its chunks can be longer; but sums have the bits of the interpreter.
     let longer = native.map_or(1, |native| {
         let longest = longest_chunk::<E>(native.work.slots + plan.each + whole, cache).min(len);
@@ -168,7 +168,8 @@ impl<E: Real> Run<'_, E> {
     }
 
     fn extra(&self) -> usize {
-        self.native.map_or(0, |native| native.extra::<E>().next_multiple_of(ALIGNMENT))
+        self.native
+            .map_or(0, |native| (native.extra() / size_of::<E>()).next_multiple_of(ALIGNMENT))
     }
 
     /// Runs a stretch, on several threads if it has several parts.

@@ -6,10 +6,10 @@ use super::plan::{Plan, Work};
 use crate::Real;
 
 #[derive(Debug, Default)]
-pub(super) struct Later;
+pub(super) struct Later(());
 
 impl Later {
-    pub(super) fn get<E: Real>(&self, _: &Plan, _: usize) -> Option<&Native> {
+    pub(super) fn get(&self, _: &Plan, _: usize, _: usize) -> Option<&Native> {
         None
     }
 }
@@ -21,6 +21,7 @@ pub(super) struct Native {
     nothing: Infallible,
 }
 
+#[expect(dead_code, reason = "there is no code that works on them")]
 pub(super) struct ChunkRows<'c, 'a, 'm, E> {
     pub(super) n: usize,
     pub(super) inputs: &'c [&'a [E]],
@@ -33,7 +34,7 @@ pub(super) struct ChunkRows<'c, 'a, 'm, E> {
 }
 
 impl Native {
-    pub(super) fn extra<E>(&self) -> usize {
+    pub(super) fn extra(&self) -> usize {
         match self.nothing {}
     }
 
