@@ -295,7 +295,7 @@ fn plain_functions_keep_no_memory() {
             infer(|side| side.tensor(&x).exp().sum().backward().map(drop)).expect("live");
         };
         // What is used much is kept as machine code, once.
-        (0..200).for_each(|_| run());
+        (0..1000).for_each(|_| run());
         let before = BYTES.get();
         (0..100).for_each(|_| run());
         assert_eq!(BYTES.get(), before);
