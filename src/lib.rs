@@ -9,9 +9,9 @@ pub use optim;
 pub use tape;
 
 /// Everything that a program with a loss and an optimiser needs, and what it takes to write an
-/// operation of one's own.
+/// operation of one's own and to check its gradients.
 pub mod prelude {
-    pub use autograd::{Differentiate, DifferentiateProgram, Gradients};
+    pub use autograd::{Differentiate, DifferentiateProgram, Gradients, assert_gradients};
     pub use optim::{
         Adadelta, Adagrad, Adam, AdamW, Bound, Chain, GradientDescent, Momentum, Nesterov,
         ParamKey, Params, RmsProp, Schedule, Sgd,
