@@ -128,9 +128,10 @@ pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
-    let (at_hand, pointer) = E::cursor().with(|cursor| (cursor.tag.get(), cursor.inner.get()));
-    let (inner, now) =
-        if at_hand == tag { (pointer.as_ptr().cast_const(), tag) } else { search::<E>(tag) };
+    if let Some(inner) = at_hand(tag) {
+        return (inner, tag);
+    }
+    let (inner, now) = search::<E>(tag);
     // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
     // tag has not been retired, and a tape retires its tags before it frees its `Inner`. No tape is
     // dropped while the reference is in use, because no code of a user runs then.

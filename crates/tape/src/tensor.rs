@@ -14,6 +14,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use crate::error::expect;
+use crate::vector::LINE;
 use crate::{Error, Real, Shape};
 
 /// A dense, row-major array of any rank.
@@ -49,9 +50,7 @@ pub struct Tensor<E: Real = f64> {
     start: usize,
 }
 
-/// Long tensors begin at a line of the cache, in bytes: a vector that lies across two lines is loaded as two.
-const LINE: usize = 64;
-/// From this many bytes on.
+/// Tensors from this many bytes on begin at a line of the cache: a vector that lies across two lines is loaded as two.
 const LONG: usize = 16 * 1024;
 
 impl<E: Real> Tensor<E> {
@@ -128,7 +127,7 @@ impl<E: Real> Tensor<E> {
     /// The number of elements.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.as_slice().len()
+        self.shape.elements()
     }
 
     /// The elements in row-major order.

@@ -32,7 +32,7 @@ mod tests;
 
 pub use dispatch::Level;
 pub(crate) use dispatch::{at_best_level, run_at};
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{LINE, prefetch};
 
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;

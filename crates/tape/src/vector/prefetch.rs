@@ -4,7 +4,7 @@
 //! with the next chunk after twenty loops over rows that are in the cache.
 
 /// The bytes of a line of the cache.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Asks for the lines of `data`, as far as the processor has an instruction for it.
 #[inline(always)]
