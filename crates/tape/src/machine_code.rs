@@ -7,4 +7,4 @@ mod executable;
 mod instruction;
 
 pub(crate) use executable::Executable;
-pub(crate) use instruction::{Instruction, Length, Map, Place, distance};
+pub(crate) use instruction::{Instruction, LEAVE_VECTORS, Length, Map, Opcode, Place, distance};

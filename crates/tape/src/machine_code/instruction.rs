@@ -21,6 +21,25 @@ pub(crate) enum Map {
     M0F3A,
 }
 
+/// The opcodes of arithmetic on vectors of numbers, in the table [`Map::M0F`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Opcode {
+    Load = 0x10,
+    Store = 0x11,
+    Sqrt = 0x51,
+    And = 0x54,
+    Or = 0x56,
+    Xor = 0x57,
+    Add = 0x58,
+    Mul = 0x59,
+    Sub = 0x5C,
+    Div = 0x5E,
+}
+
+/// vzeroupper: code for shorter vectors is slow where upper halves are in use.
+pub(crate) const LEAVE_VECTORS: [u8; 3] = [0xC5, 0xF8, 0x77];
+
 /// The operand that may be in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {

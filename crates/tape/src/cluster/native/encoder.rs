@@ -4,8 +4,8 @@
 //! over the vectors of the rows. The addresses go to general registers as far as these reach. All registers that hold
 //! vectors belong to the callee in the calling convention of System V, so nothing of them is saved.
 
-use super::formula::{Comparison, Opcode};
-use crate::machine_code::{Instruction, Length, Map, Place, distance};
+use super::formula::Comparison;
+use crate::machine_code::{Instruction, LEAVE_VECTORS, Length, Map, Opcode, Place, distance};
 
 /// What an instruction works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +101,7 @@ impl Encoder {
         ]);
         let back = self.start as i64 - (self.bytes.len() + 4) as i64;
         self.bytes.extend(distance(back).to_le_bytes());
-        // vzeroupper: code for shorter vectors is slow where upper halves are in use.
-        self.bytes.extend([0xC5, 0xF8, 0x77]);
+        self.bytes.extend(LEAVE_VECTORS);
         while let Some(register) = self.saved.pop() {
             self.push_or_pop(0x58, register);
         }
@@ -161,11 +160,11 @@ impl Encoder {
     }
 
     pub(super) fn load(&mut self, target: u8, source: Source) {
-        self.write((Map::M0F, self.precision(), 0x10), (target, 0, source), 0, None);
+        self.two(Opcode::Load, target, 0, source);
     }
 
     pub(super) fn store(&mut self, register: u8, target: Source) {
-        self.write((Map::M0F, self.precision(), 0x11), (register, 0, target), 0, None);
+        self.two(Opcode::Store, register, 0, target);
     }
 
     /// `target = first opcode source`.

@@ -1,27 +1,12 @@
 //! Which primitives are instructions, and which.
 
+use crate::machine_code::Opcode;
 use crate::primitive::Primitive;
 
-/// The opcodes of instructions with two operands, and of the square root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Opcode {
-    Sqrt = 0x51,
-    And = 0x54,
-    Or = 0x56,
-    Xor = 0x57,
-    Add = 0x58,
-    Mul = 0x59,
-    Sub = 0x5C,
-    Div = 0x5E,
-}
-
-impl Opcode {
-    /// Whether the operands can be exchanged.
-    pub(super) fn commutes(self) -> bool {
-        use Opcode::{Add, And, Mul, Or, Xor};
-        matches!(self, Add | And | Mul | Or | Xor)
-    }
+/// Whether the operands of an instruction can be exchanged.
+pub(super) fn commutes(opcode: Opcode) -> bool {
+    use Opcode::{Add, And, Mul, Or, Xor};
+    matches!(opcode, Add | And | Mul | Or | Xor)
 }
 
 /// A comparison, by the number that the instruction has for it.

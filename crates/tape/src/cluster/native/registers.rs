@@ -7,10 +7,11 @@
 use rustc_hash::FxHashMap;
 
 use super::encoder::{Encoder, Form, Source};
-use super::formula::{Formula, Number, Opcode, Part, formulas};
+use super::formula::{Formula, Number, Part, commutes, formulas};
 use super::stages::Stages;
 use crate::cluster::lower::Operand;
 use crate::cluster::plan::Place;
+use crate::machine_code::Opcode;
 
 /// A vector that is the same for all elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -274,7 +275,7 @@ impl Allocation<'_> {
             self.values[step.operands[k] as usize].register.is_none() && step.next[k] == NEVER
         };
         let commutes = match step.formula {
-            Formula::Two(opcode) => opcode.commutes(),
+            Formula::Two(opcode) => commutes(opcode),
             formula => formula == Formula::MulAdd,
         };
         if commutes && in_memory(0) {

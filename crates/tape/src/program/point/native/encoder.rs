@@ -3,7 +3,7 @@
 //! All registers that hold numbers belong to the callee in the calling convention of System V, so nothing of them is
 //! saved.
 
-use crate::machine_code::{Instruction, Length, Map, Place, distance};
+use crate::machine_code::{Instruction, LEAVE_VECTORS, Length, Map, Opcode, Place, distance};
 
 /// What an instruction works on.
 #[derive(Clone, Copy, Debug)]
@@ -35,21 +35,6 @@ pub(super) enum Constant {
     /// All bits but the sign.
     Magnitude,
     One,
-}
-
-/// The opcodes of those with a register for the result and one for the first operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Opcode {
-    Load = 0x10,
-    Store = 0x11,
-    Sqrt = 0x51,
-    And = 0x54,
-    Xor = 0x57,
-    Add = 0x58,
-    Mul = 0x59,
-    Sub = 0x5C,
-    Div = 0x5E,
 }
 
 /// The bytes of a constant: a whole vector.
@@ -123,7 +108,7 @@ impl Encoder {
 
     /// The end of the function.
     pub(super) fn end(&mut self) {
-        self.leave_vectors();
+        self.bytes.extend(LEAVE_VECTORS);
         // pop r15, r14, r13, r12, rbx; ret.
         self.bytes.extend([0x41, 0x5F, 0x41, 0x5E, 0x41, 0x5D, 0x41, 0x5C, 0x5B, 0xC3]);
     }
@@ -140,16 +125,11 @@ impl Encoder {
 
     /// Calls back for the step at a distance from the first one.
     pub(super) fn call_back(&mut self, distance: usize) {
-        self.leave_vectors();
+        self.bytes.extend(LEAVE_VECTORS);
         // mov rdi, r14; lea rsi, [r12 + distance]; call r13.
         self.bytes.extend([0x4C, 0x89, 0xF7, 0x49, 0x8D, 0xB4, 0x24]);
         self.displacement(distance as i64);
         self.bytes.extend([0x41, 0xFF, 0xD5]);
-    }
-
-    /// vzeroupper: code for shorter vectors is slow where upper halves are in use.
-    fn leave_vectors(&mut self) {
-        self.bytes.extend([0xC5, 0xF8, 0x77]);
     }
 
     /// What follows is done so many times, up to [`end_loop`](Encoder::end_loop), which takes the result.

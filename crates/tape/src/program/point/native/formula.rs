@@ -1,7 +1,7 @@
 //! Which steps are instructions, and which.
 
 use super::super::code::{PAIRS, Step, TWO_PRODUCTS};
-use super::encoder::Opcode;
+use crate::machine_code::Opcode;
 use crate::primitive::Primitive;
 
 /// What a step computes from `a`, `b`, `c`, `d`.

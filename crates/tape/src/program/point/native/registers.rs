@@ -6,11 +6,12 @@
 
 use super::super::code::Step;
 use super::super::repeats::Repeat;
-use super::encoder::{Constant, Encoder, Form, Opcode, Source};
+use super::encoder::{Constant, Encoder, Form, Source};
 use super::formula::{Formula, operands};
 use super::functions::address;
 use super::uses::{NEVER, Uses};
 use crate::Real;
+use crate::machine_code::Opcode;
 
 /// In no register.
 const NOWHERE: u8 = u8::MAX;
