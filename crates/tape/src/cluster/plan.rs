@@ -175,46 +175,12 @@ impl Plan {
             slots: constants + repeated,
             steps: Vec::new(),
         };
-        // A value that leaves the program is written where it goes.
-        let (mut made, mut each, mut totals) = (Vec::new(), 0u32, 0u32);
-        let mut copies = Vec::new();
-        let mut sums = vec![Vec::new(); instructions.len()];
-        let mut late_sums = Vec::new();
-        for &output in &outputs {
-            match output {
-                Output::Each(operand) => {
-                    let place = Place::Output(each);
-                    match operand {
-                        Operand::Value(v) if planner.places[v as usize].is_none() => {
-                            planner.places[v as usize] = Some(place);
-                        }
-                        _ => copies.push((operand, place)),
-                    }
-                    made.push(Made::Each(each));
-                    each += 1;
-                }
-                Output::Total(operand) => {
-                    match operand {
-                        Operand::Value(v) => sums[v as usize].push(totals),
-                        _ => late_sums.push((operand, totals)),
-                    }
-                    made.push(Made::Total(totals));
-                    totals += 1;
-                }
-            }
-        }
+        let leaving = Leaving::new(&outputs, &mut planner.places);
         for (v, operation) in instructions.iter().enumerate().filter(|(_, o)| !o.within) {
-            planner.step(v, operation, &sums[v]);
+            planner.step(v, operation, &leaving.sums[v]);
         }
-        for (operand, index) in late_sums {
-            let place = planner.place(operand);
-            planner.steps.push(Step::Total { place, index });
-        }
-        for (operand, out) in copies {
-            let operands = [planner.place(operand); MAX_OPERANDS];
-            let code = Code::One { primitive: Primitive::Copy, exponent: 0 };
-            planner.steps.push(Step::Apply { code, operands, out });
-        }
+        let last = leaving.last_steps(|operand| planner.place(operand));
+        planner.steps.extend(last);
         Plan {
             cost: planner.steps.iter().map(Step::cost).sum(),
             work: Work {
@@ -223,14 +189,70 @@ impl Plan {
                 slots: planner.slots,
             },
             native: Later::default(),
-            outputs: made,
-            each: each as usize,
-            totals: totals as usize,
+            outputs: leaving.made,
+            each: leaving.each as usize,
+            totals: leaving.totals as usize,
             instructions: recorded.to_vec(),
             recorded_outputs: recorded_outputs.to_vec(),
             constants,
             repeated,
         }
+    }
+}
+
+/// Where what leaves a program goes.
+#[derive(Default)]
+pub(super) struct Leaving {
+    made: Vec<Made>,
+    each: u32,
+    totals: u32,
+    /// The totals that each value is added to where it is computed.
+    pub(super) sums: Vec<Vec<u32>>,
+    /// What is added and copied at the end, because it is not computed or has another place.
+    late_sums: Vec<(Operand, u32)>,
+    copies: Vec<(Operand, Place)>,
+}
+
+impl Leaving {
+    /// A value that leaves the program is written where it goes: that is its place.
+    pub(super) fn new(outputs: &[Output], places: &mut [Option<Place>]) -> Leaving {
+        let sums = vec![Vec::new(); places.len()];
+        let mut leaving = Leaving { sums, ..Leaving::default() };
+        for &output in outputs {
+            match output {
+                Output::Each(operand) => {
+                    let place = Place::Output(leaving.each);
+                    match operand {
+                        Operand::Value(v) if places[v as usize].is_none() => {
+                            places[v as usize] = Some(place);
+                        }
+                        _ => leaving.copies.push((operand, place)),
+                    }
+                    leaving.made.push(Made::Each(leaving.each));
+                    leaving.each += 1;
+                }
+                Output::Total(operand) => {
+                    match operand {
+                        Operand::Value(v) => leaving.sums[v as usize].push(leaving.totals),
+                        _ => leaving.late_sums.push((operand, leaving.totals)),
+                    }
+                    leaving.made.push(Made::Total(leaving.totals));
+                    leaving.totals += 1;
+                }
+            }
+        }
+        leaving
+    }
+
+    /// What is done at the end.
+    pub(super) fn last_steps(&self, place: impl Fn(Operand) -> Place) -> Vec<Step> {
+        let sum = |&(operand, index): &_| Step::Total { place: place(operand), index };
+        let copy = |&(operand, out): &_| Step::Apply {
+            code: Code::One { primitive: Primitive::Copy, exponent: 0 },
+            operands: [place(operand); MAX_OPERANDS],
+            out,
+        };
+        self.late_sums.iter().map(sum).chain(self.copies.iter().map(copy)).collect()
     }
 }
 

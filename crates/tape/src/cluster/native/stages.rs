@@ -4,11 +4,9 @@
 //! segments with few values between them. All instructions that need no function of another value are one segment;
 //! then come those functions, then all that needs nothing but these, and so on.
 
-use rustc_hash::FxHashMap;
-
 use super::formula::is_instruction;
 use crate::cluster::lower::{Instruction, Operand, Output};
-use crate::cluster::plan::{Code, Place, Step, Work, shared};
+use crate::cluster::plan::{Code, Leaving, Place, Step, Work, shared};
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
 
@@ -287,31 +285,9 @@ impl Planner {
                 }
             }
         }
-        let (mut copies, mut late_sums) = (Vec::new(), Vec::new());
-        let mut sums: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        let (mut each, mut totals) = (0, 0);
-        for &output in outputs {
-            match output {
-                Output::Each(operand) => {
-                    match operand {
-                        Operand::Value(v) if self.places[v as usize].is_none() => {
-                            self.places[v as usize] = Some(Place::Output(each));
-                        }
-                        _ => copies.push((operand, Place::Output(each))),
-                    }
-                    each += 1;
-                }
-                Output::Total(operand) => {
-                    match operand {
-                        Operand::Value(v) => {
-                            kept[v as usize] = true;
-                            sums.entry(v).or_default().push(totals);
-                        }
-                        _ => late_sums.push((operand, totals)),
-                    }
-                    totals += 1;
-                }
-            }
+        let leaving = Leaving::new(outputs, &mut self.places);
+        for (kept, sums) in kept.iter_mut().zip(&leaving.sums) {
+            *kept |= !sums.is_empty();
         }
         let mut read = Vec::new();
         for (number, unit) in units.iter().enumerate() {
@@ -337,7 +313,7 @@ impl Planner {
             }
             for &v in unit.members() {
                 let place = self.places[v as usize];
-                for &index in sums.get(&v).into_iter().flatten() {
+                for &index in &leaving.sums[v as usize] {
                     let place = place.expect("what is summed has a place");
                     self.steps.push(Step::Total { place, index });
                 }
@@ -353,14 +329,8 @@ impl Planner {
                 }
             }
         }
-        for (operand, index) in late_sums {
-            self.steps.push(Step::Total { place: self.place(operand), index });
-        }
-        for (operand, out) in copies {
-            let operands = [self.place(operand); MAX_OPERANDS];
-            let code = Code::One { primitive: Primitive::Copy, exponent: 0 };
-            self.steps.push(Step::Apply { code, operands, out });
-        }
+        let last = leaving.last_steps(|operand| self.place(operand));
+        self.steps.extend(last);
     }
 
     fn function(&mut self, v: u32, instruction: &Instruction) {
