@@ -8,7 +8,7 @@
 //!
 //! The way of a program: [`schedule`] says which values are computed together and in what order,
 //! [`lower`] writes the list of instructions, [`plan`] finds places for the values (and keeps the plan,
-//! because the next step of a training asks for the same), [`run`] runs it.
+//! because the next step of a training asks for the same), [`run`] runs it, or [`single`] if there is one element.
 
 mod compensated;
 mod lower;
@@ -22,6 +22,7 @@ mod plan;
 mod repetition;
 mod run;
 mod schedule;
+mod single;
 #[cfg(test)]
 mod tests;
 
@@ -106,8 +107,11 @@ fn compute<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>), keep: Op
             let Scratch { schedule, lowering, plans, results, .. } = scratch;
             let mut frame = inner.profiler.as_ref().map(|profiler| profiler.fused());
             lowering.lower(inner, schedule, first);
-            let plan = plans.get(lowering);
-            run::run(&plan, lowering, results);
+            if lowering.shape.elements() == 1 {
+                single::run(lowering, results);
+            } else {
+                run::run(&plans.get(lowering), lowering, results);
+            }
             if let Some(frame) = &mut frame {
                 frame.operations = lowering.operations;
                 frame.bytes = results.iter().map(|(_, y)| size_of_val(y.as_slice())).sum();

@@ -67,6 +67,7 @@ pub(crate) struct TensorNode<E: Real> {
 
 impl<E: Real> TensorNode<E> {
     /// A node without a value of its own, which depends on no leaf and is not pending.
+    #[inline(always)]
     pub(crate) fn new(
         kind: Kind,
         shape: Shape,
@@ -332,6 +333,7 @@ impl<E: Real> Inner<E> {
     }
 
     /// Appends a tensor node; the operands must have been checked.
+    #[inline(always)] // A node is large: it is made in its place.
     pub(crate) fn push_tensor(&self, lane: &mut TensorLane<E>, node: TensorNode<E>) -> u32 {
         let t = lane.nodes.len();
         assert!(t < u32::MAX as usize, "a tape holds at most 2^32 - 1 tensors");

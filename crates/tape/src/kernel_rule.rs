@@ -1,7 +1,5 @@
 //! Fast first-order rules: what an [`Op`](crate::Op) may offer beside its composite one.
 
-use smallvec::SmallVec;
-
 use crate::{Real, Tensor, recycle};
 
 /// A fast rule of an [`Op`](crate::Op) for sweeps whose result is numbers.
@@ -71,7 +69,7 @@ pub struct KernelCall<'a, E: Real> {
     /// What [`Outputs::keep`](crate::Outputs::keep) has kept. A kernel computes numbers, so here they may
     /// be anything that the forward pass has found.
     pub residuals: &'a [Tensor<E>],
-    results: SmallVec<[Place<E>; 6]>,
+    results: &'a mut [Place<E>],
 }
 
 /// Where the cotangent of one input goes.
@@ -102,13 +100,9 @@ impl<'a, E: Real> KernelCall<'a, E> {
         outputs: &'a [Tensor<E>],
         cotangents: &'a [Option<Tensor<E>>],
         residuals: &'a [Tensor<E>],
-        results: SmallVec<[Place<E>; 6]>,
+        results: &'a mut [Place<E>],
     ) -> Self {
         KernelCall { inputs, outputs, cotangents, residuals, results }
-    }
-
-    pub(crate) fn finish(self) -> SmallVec<[Place<E>; 6]> {
-        self.results
     }
 
     /// Whether the cotangent of input `k` is asked for.

@@ -21,7 +21,6 @@ pub struct Matrix<'a, E> {
     pub transposed: bool,
 }
 
-#[cfg(test)]
 impl<E> Matrix<'_, E> {
     /// The transpose, of the same elements in memory.
     pub(crate) fn transpose(self) -> Self {

@@ -118,14 +118,16 @@ pub struct Outputs<E: Real> {
     /// The operation, for messages.
     name: &'static str,
     shapes: Shapes,
-    tensors: SmallVec<[Option<Tensor<E>>; 3]>,
-    residuals: SmallVec<[Tensor<E>; 2]>,
+    pub(crate) tensors: SmallVec<[Option<Tensor<E>>; 3]>,
+    pub(crate) residuals: SmallVec<[Tensor<E>; 2]>,
 }
 
 impl<E: Real> Outputs<E> {
     pub(crate) fn new(name: &'static str, shapes: Shapes) -> Self {
-        let tensors = smallvec![None; shapes.len()];
-        Outputs { name, shapes, tensors, residuals: SmallVec::new() }
+        let mut outputs =
+            Outputs { name, shapes, tensors: SmallVec::new(), residuals: SmallVec::new() };
+        outputs.shapes.iter().for_each(|_| outputs.tensors.push(None));
+        outputs
     }
 
     /// The shape of output `k`.
@@ -189,19 +191,12 @@ impl<E: Real> Outputs<E> {
         self.residuals.push(residual);
     }
 
-    /// The outputs and the residuals.
-    #[allow(clippy::type_complexity)]
+    /// Panics unless every output was made.
     #[track_caller]
-    pub(crate) fn finish(self) -> (SmallVec<[Tensor<E>; 3]>, SmallVec<[Tensor<E>; 2]>) {
-        // A loop and not `map`: a closure would lose the caller's line.
-        let mut tensors = SmallVec::new();
-        for (k, tensor) in self.tensors.into_iter().enumerate() {
-            match tensor {
-                Some(tensor) => tensors.push(tensor),
-                None => panic!("{}: forward has not made output {k}", self.name),
-            }
+    pub(crate) fn check(&self) {
+        if let Some(k) = self.tensors.iter().position(Option::is_none) {
+            panic!("{}: forward has not made output {k}", self.name);
         }
-        (tensors, self.residuals)
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Shape(Lengths);
 /// Every operation copies and compares shapes: up to four axes are in place, so that this is a few moves.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Lengths {
-    /// The first `rank` are the lengths, the others 0.
+    /// The first `rank` are the lengths, the others 1: so the number of elements is a product without a loop.
     Few { rank: u32, lengths: [usize; FEW] },
     /// More than [`FEW`].
     Many(Vec<usize>),
@@ -28,10 +28,10 @@ impl Lengths {
         // One by one: a copy of so few would take longer to call than to do.
         let few = |lengths: [usize; FEW], rank| Lengths::Few { rank, lengths };
         match *lengths {
-            [] => few([0; FEW], 0),
-            [a] => few([a, 0, 0, 0], 1),
-            [a, b] => few([a, b, 0, 0], 2),
-            [a, b, c] => few([a, b, c, 0], 3),
+            [] => few([1; FEW], 0),
+            [a] => few([a, 1, 1, 1], 1),
+            [a, b] => few([a, b, 1, 1], 2),
+            [a, b, c] => few([a, b, c, 1], 3),
             [a, b, c, d] => few([a, b, c, d], 4),
             _ => Lengths::Many(lengths.to_vec()),
         }
@@ -89,7 +89,17 @@ impl Shape {
     /// # Panics
     /// If so many elements do not fit into memory.
     #[track_caller]
+    #[inline]
     pub fn elements(&self) -> usize {
+        match self.usual_elements() {
+            Some(elements) => elements,
+            None => self.many_elements(),
+        }
+    }
+
+    #[track_caller]
+    #[inline(never)]
+    fn many_elements(&self) -> usize {
         match self.checked_elements() {
             Some(elements) => elements,
             None => panic!("the number of elements of the shape {self} {TOO_LARGE}"),
@@ -101,27 +111,30 @@ impl Shape {
     /// A length of 0 makes no other length smaller: the others have to fit by themselves, as in numpy. So whatever
     /// part of a shape an operation multiplies fits as well.
     pub fn checked_elements(&self) -> Option<usize> {
-        if self.is_usual() {
-            return Some(self.iter().product());
+        if let Some(elements) = self.usual_elements() {
+            return Some(elements);
         }
         let product = self.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
         let product = product.filter(|&n| n <= MAX_ELEMENTS)?;
         Some(if self.contains(&0) { 0 } else { product })
     }
 
-    /// A few axes of usual lengths have at most 2^60 elements. It is quicker to ask this than to count with care.
+    /// The number of elements if there are a few axes of usual lengths, which have at most 2^60 elements. It is
+    /// quicker to ask this than to count with care.
     #[inline]
-    fn is_usual(&self) -> bool {
-        match &self.0 {
-            Lengths::Few { lengths, .. } => lengths.iter().fold(0, |all, len| all | len) < 1 << 15,
-            Lengths::Many(_) => false,
+    fn usual_elements(&self) -> Option<usize> {
+        match self.0 {
+            Lengths::Few { lengths: [a, b, c, d], .. } if (a | b | c | d) < 1 << 15 => {
+                Some(a * b * (c * d))
+            }
+            _ => None,
         }
     }
 
     /// Why no tensor has this shape, which was computed from others; `None` if it can have it.
     #[inline]
     pub(crate) fn flaw(&self) -> Option<String> {
-        if self.is_usual() { None } else { self.find_flaw() }
+        if self.usual_elements().is_some() { None } else { self.find_flaw() }
     }
 
     #[cold]

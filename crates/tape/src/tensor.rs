@@ -138,7 +138,8 @@ impl<E: Real> Tensor<E> {
 
     /// The elements in row-major order, for writing; they are copied first if somebody else holds the buffer.
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        if Arc::get_mut(&mut self.data).is_none() {
+        // Cheaper to ask than for the content. Nobody makes weak pointers.
+        if Arc::strong_count(&self.data) != 1 {
             *self = Tensor::from_parts(self.shape.clone(), Arc::new(self.to_vec()));
         }
         self.get_mut_slice().expect("a buffer of its own")

@@ -179,16 +179,18 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         // What has flowed to a node that nobody asks for is used up here.
         let keep = (first..first + group).any(|t| self.is_asked(t));
         let slots = &mut self.tensors[first as usize..(first + group) as usize];
-        let cotangents: SmallVec<[_; 3]> =
-            slots.iter_mut().map(|slot| if keep { slot.clone() } else { slot.take() }).collect();
+        let mut cotangents: SmallVec<[_; 3]> = SmallVec::new();
+        for slot in slots {
+            cotangents.push(if keep { slot.clone() } else { slot.take() });
+        }
         for cotangent in cotangents.iter().flatten().filter(|_| keep) {
             if let Cotangent::Recorded(g) = cotangent {
                 self.recording.share(*g);
             }
         }
         match kernel {
-            true => self.kernel(first, cotangents),
-            false => self.composite(first, cotangents),
+            true => self.kernel(first, &mut cotangents),
+            false => self.composite(first, &mut cotangents),
         }
     }
 
@@ -230,15 +232,15 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         });
     }
 
-    fn kernel(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
-        let incoming = self.finite_numbers(&cotangents);
+    fn kernel(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
+        let incoming = self.finite_numbers(cotangents);
         let watched = self.watched;
         let mut handed: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
         let slots = &mut self.tensors;
         let (recording, needs) = (self.recording, self.needs.as_ref());
         recording.kernel_rule(
             first,
-            cotangents.into_iter(),
+            cotangents.iter_mut().map(Option::take),
             |id| is_needed(recording, needs, id),
             |t| {
                 // A contribution is looked at before it is added; and a buffer that another tensor has part in
@@ -251,7 +253,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             },
             |t, cotangent| handed.push((t, cotangent)),
         );
-        for (t, cotangent) in handed {
+        for (t, cotangent) in handed.drain(..) {
             if let Some(incoming) = &incoming {
                 recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent);
             }
@@ -259,12 +261,12 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         }
     }
 
-    fn composite(&mut self, first: u32, cotangents: SmallVec<[Option<Cotangent<E>>; 3]>) {
+    fn composite(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
         let recording = self.recording;
-        let incoming = self.finite_numbers(&cotangents);
+        let incoming = self.finite_numbers(cotangents);
         let mut owned: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         let mut recorded_cotangents: Group<E> = SmallVec::new();
-        for cotangent in cotangents {
+        for cotangent in cotangents.iter_mut().map(Option::take) {
             let is_owned = matches!(cotangent, Some(Cotangent::Owned(_)));
             let recorded = cotangent.map(|g| g.into_recorded(recording));
             owned.extend(recorded.filter(|_| is_owned));
@@ -293,7 +295,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                 recording.share(*cotangent);
             }
         }
-        for (operand, cotangent) in handed {
+        for (operand, cotangent) in handed.drain(..) {
             match operand {
                 NodeId::Tensor(t) => self.accumulate(t, Cotangent::Recorded(cotangent)),
                 NodeId::Scalar(i) => {

@@ -150,8 +150,12 @@ impl<E: Real> Recording<E> {
         mut lend: impl FnMut(u32) -> Option<Tensor<E>>,
         mut sink: impl FnMut(u32, Tensor<E>),
     ) {
-        type Values<E> = SmallVec<[Tensor<E>; 6]>;
-        let (op, numbers, inputs, outputs, residuals) = {
+        // The lists are filled where they are: to move one takes as long as to make it.
+        let mut inputs: SmallVec<[Tensor<E>; 6]> = SmallVec::new();
+        let mut outputs: SmallVec<[Tensor<E>; 3]> = SmallVec::new();
+        let mut residuals: SmallVec<[Tensor<E>; 2]> = SmallVec::new();
+        let mut numbers: SmallVec<[u32; 6]> = SmallVec::new();
+        let op = {
             let lane = self.inner.tensors.borrow();
             let Kind::Output { call } = lane.nodes[first as usize].kind else {
                 unreachable!("only operations with structure have kernels")
@@ -159,44 +163,48 @@ impl<E: Real> Recording<E> {
             let record = &lane.calls[call as usize];
             let value = |t: u32| {
                 let value = &lane.nodes[t as usize].value;
-                value.clone().expect("the inputs and outputs of an operation have been computed")
+                value.as_ref().expect("the inputs and outputs of an operation have been computed")
             };
-            let inputs: Values<E> = record.inputs.iter().map(|&t| value(t)).collect();
-            let outputs: Values<E> = (first..first + record.outputs).map(value).collect();
-            (lane.op(call), record.inputs.clone(), inputs, outputs, record.residuals.clone())
+            record.inputs.iter().for_each(|&t| inputs.push(value(t).clone()));
+            (first..first + record.outputs).for_each(|t| outputs.push(value(t).clone()));
+            record.residuals.iter().for_each(|residual| residuals.push(residual.clone()));
+            numbers.extend_from_slice(&record.inputs);
+            lane.op(call)
         };
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
         let mut consumed: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
-        let values = (first..).zip(cotangents).map(|(t, g)| {
+        let mut values: SmallVec<[Option<Tensor<E>>; 3]> = SmallVec::new();
+        for (t, g) in (first..).zip(cotangents) {
             if let Some(Cotangent::Recorded(g)) = g {
                 consumed.push(g);
             }
-            g.map(|g| g.into_tensor(self.tensor(t)))
-        });
-        let cotangents: SmallVec<[Option<Tensor<E>>; 3]> = values.collect();
-        let places = numbers.iter().map(|&t| match needed(NodeId::Tensor(t)) {
-            false => Place::Unneeded,
-            true => lend(t).map_or(Place::Empty, Place::Sum),
-        });
-        let places: SmallVec<[Place<E>; 6]> = places.collect();
-        let mut call = KernelCall::new(&inputs, &outputs, &cotangents, &residuals, places);
+            values.push(g.map(|g| g.into_tensor(self.tensor(t))));
+        }
+        let mut places: SmallVec<[Place<E>; 6]> = SmallVec::new();
+        for &t in &numbers {
+            places.push(match needed(NodeId::Tensor(t)) {
+                false => Place::Unneeded,
+                true => lend(t).map_or(Place::Empty, Place::Sum),
+            });
+        }
+        let mut call = KernelCall::new(&inputs, &outputs, &values, &residuals, &mut places);
         let frame = self.inner.profiler.as_ref().map(|profiler| profiler.rule(op.name()));
         kernel.run(&mut call);
         drop(frame);
-        let mut fresh: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
-        let places = call.finish();
         self.check();
         // What was lent goes back first: where an input stands twice, the other one is added to it.
-        for (place, &t) in places.into_iter().zip(&numbers) {
-            match place {
-                Place::Sum(tensor) => sink(t, tensor),
-                Place::Fresh(tensor) => fresh.push((t, tensor)),
-                Place::Unneeded | Place::Empty => {}
+        for lent in [true, false] {
+            for (place, &t) in places.iter_mut().zip(&numbers) {
+                if matches!(place, Place::Sum(_)) == lent {
+                    match std::mem::replace(place, Place::Unneeded) {
+                        Place::Sum(tensor) | Place::Fresh(tensor) => sink(t, tensor),
+                        Place::Unneeded | Place::Empty => {}
+                    }
+                }
             }
         }
-        fresh.into_iter().for_each(|(t, tensor)| sink(t, tensor));
         // What has been used up is free for the next ones.
-        cotangents.into_iter().flatten().for_each(|g| recycle::give(g.into_buffer()));
+        values.drain(..).flatten().for_each(|g| recycle::give(g.into_buffer()));
         consumed.into_iter().for_each(|g| self.free(g));
     }
 }

@@ -115,6 +115,11 @@ fn products<E: Real>(
 ) {
     let (rows, inner) = matrix(a.shape(), transpose_a);
     let (_, columns) = matrix(b.shape(), transpose_b);
+    if a.rank() == 2 && b.rank() == 2 {
+        let a = Matrix { data: a.as_slice(), rows, columns: inner, transposed: transpose_a };
+        let b = Matrix { data: b.as_slice(), rows: inner, columns, transposed: transpose_b };
+        return E::matmul(target.buffer, a, b, target.add);
+    }
     let batches = [batch(a.shape()), batch(b.shape()), batch(shape)];
     let both = batches[0].broadcast(&batches[1]).and_then(|both| both.broadcast(&batches[2]));
     let whole = both.expect("the operation has inferred that the batch axes broadcast");

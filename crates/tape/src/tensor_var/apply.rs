@@ -67,15 +67,17 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
     }
-    let (tensors, residuals) = outputs.finish();
-    if let Some(frame) = &mut frame {
-        frame.bytes = bytes(&tensors, &values) + bytes(&residuals, &values);
+    outputs.check();
+    if frame.is_some() || watched {
+        let tensors: SmallVec<[Tensor<E>; 3]> = outputs.tensors.iter().flatten().cloned().collect();
+        if let Some(frame) = &mut frame {
+            frame.bytes = bytes(&tensors, &values) + bytes(&outputs.residuals, &values);
+        }
+        if watched && let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
+            watch.look_at_call(name, &values, &tensors);
+        }
     }
     drop(frame);
-    drop(shapes);
-    if watched && let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
-        watch.look_at_call(name, &values, &tensors);
-    }
     let location = Location::caller();
     // The operation was the user's code: the tape is looked up again, and so are the inputs.
     let (handles, _displaced) = {
@@ -91,11 +93,11 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         lane.calls.push(crate::inner::Call {
             inputs: numbers,
             first,
-            outputs: tensors.len() as u32,
-            residuals,
+            outputs: outputs.tensors.len() as u32,
+            residuals: std::mem::take(&mut outputs.residuals),
         });
         let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
-        for tensor in tensors {
+        for tensor in outputs.tensors.drain(..).flatten() {
             let (at, shape) = (inner.scalars.len() as u32, tensor.shape().clone());
             let node = TensorNode {
                 value: Some(tensor),

@@ -2,13 +2,13 @@
 
 use smallvec::smallvec;
 
-use super::{products, times};
+use super::times;
 use crate::error::expect;
-use crate::kernels::sum_rows;
+use crate::kernels::{Matrix, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::tensor_var::try_apply_op;
-use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
+use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// `x W + b` along the last axis of `x`, all rows of which are one matrix.
 ///
@@ -21,8 +21,26 @@ fn rows_of(shape: &Shape) -> Shape {
     [shape[..last].iter().product::<usize>(), shape[last]].into()
 }
 
-fn as_matrix<E: Real>(x: &Tensor<E>) -> Tensor<E> {
-    x.reshape(rows_of(x.shape()))
+/// A tensor as a matrix: all axes but the last are rows.
+fn as_matrix<E: Real>(x: &Tensor<E>) -> Matrix<'_, E> {
+    let columns = x.shape()[x.rank() - 1];
+    let rows = x.shape()[..x.rank() - 1].iter().product();
+    Matrix { data: x.as_slice(), rows, columns, transposed: false }
+}
+
+/// Fills `rows` with copies of `row`, in ever longer pieces: a short row takes longer to ask for than to copy.
+fn repeat<E: Real>(row: &[E], rows: &mut [E]) {
+    /// Elements that are in the nearest cache when they are copied again.
+    const NEAR: usize = 1024;
+    let Some(times) = NEAR.checked_div(row.len()) else { return };
+    let longest = times.max(1) * row.len();
+    let mut done = row.len().min(rows.len());
+    rows[..done].copy_from_slice(&row[..done]);
+    while done < rows.len() {
+        let piece = longest.min(done).min(rows.len() - done);
+        rows.copy_within(..piece, done);
+        done += piece;
+    }
 }
 
 impl<E: Real> Op<E> for Dense {
@@ -48,12 +66,10 @@ impl<E: Real> Op<E> for Dense {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let [x, weight, bias] = [&inputs[0], &inputs[1], &inputs[2]];
-        let shape = rows_of(outputs.shape(0));
         let buffer = outputs.buffer(0);
         // The product is added to the bias: without a pass of its own, and without the bare product in memory.
-        buffer.chunks_exact_mut(bias.len().max(1)).for_each(|y| y.copy_from_slice(bias.as_slice()));
-        let target = Target { buffer, add: true };
-        products(target, &shape, (&as_matrix(x), false), (weight, false));
+        repeat(bias.as_slice(), buffer);
+        E::matmul(buffer, as_matrix(x), as_matrix(weight), true);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -72,23 +88,23 @@ impl<E: Real> Op<E> for Dense {
 
 impl<E: Real> VjpKernel<E> for Dense {
     fn run(&self, call: &mut KernelCall<'_, E>) {
-        let (x, weight, g) =
-            (as_matrix(&call.inputs[0]), &call.inputs[1], as_matrix(call.cotangent()));
+        let (inputs, g) = (call.inputs, as_matrix(call.cotangent()));
+        let [x, weight] = [&inputs[0], &inputs[1]].map(as_matrix);
         let [for_x, for_weight, for_bias] = call.targets();
         if let Some(target) = for_bias.filter(|target| !target.buffer.is_empty()) {
             if target.add {
                 let mut sums = Scratch::<E>::filled(target.buffer.len(), E::ZERO);
-                sum_rows(g.as_slice(), &mut sums);
+                sum_rows(g.data, &mut sums);
                 target.buffer.iter_mut().zip(&**sums).for_each(|(slot, &sum)| *slot += sum);
             } else {
-                sum_rows(g.as_slice(), target.buffer);
+                sum_rows(g.data, target.buffer);
             }
         }
         if let Some(target) = for_weight {
-            products(target, weight.shape(), (&x, true), (&g, false));
+            E::matmul(target.buffer, x.transpose(), g, target.add);
         }
         if let Some(target) = for_x {
-            products(target, x.shape(), (&g, false), (weight, true));
+            E::matmul(target.buffer, g, weight.transpose(), target.add);
         }
     }
 }
