@@ -14,6 +14,8 @@
 //! The polynomials are minimax polynomials, computed by the exchange algorithm of Remez with 45
 //! digits and rounded to doubles. What they approximate, where and how well stands at each.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 mod dispatch;
 mod double;
 mod error_function;

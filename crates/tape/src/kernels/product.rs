@@ -3,6 +3,9 @@
 //! Products with much work are cut into pieces that threads may share. The cut depends on the shape
 //! alone, never on the number of threads, so the bits are always the same.
 
+#[cfg(target_arch = "x86_64")]
+mod small;
+
 use faer::linalg::matmul::matmul;
 use faer::mat::{MatMut, MatRef};
 use faer::traits::ComplexField;
@@ -51,6 +54,10 @@ pub(crate) fn product<E: Real + ComplexField>(
         if !add {
             c.fill(E::ZERO);
         }
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if small::product(c, a, b, add) {
         return;
     }
     // A vector lies in memory like its transpose; the library has its loops for the one without.
@@ -127,7 +134,7 @@ mod tests {
     }
 
     /// Every way to multiply, with sides that are and are not multiples of what is worked on at a time.
-    const SHAPES: [(usize, usize, usize); 22] = [
+    const SHAPES: [(usize, usize, usize); 26] = [
         (1, 1, 1),
         (1, 37, 1),
         (1, 5000, 1),
@@ -138,6 +145,10 @@ mod tests {
         (6, 65, 17),
         (3, 130, 33),
         (33, 13, 10),
+        (13, 32, 10),
+        (10, 32, 1),
+        (19, 17, 23),
+        (3, 64, 21),
         (32, 32, 17),
         (41, 40, 39),
         (1, 300, 200),

@@ -1,0 +1,104 @@
+//! Products of small matrices, for which the way into the library takes longer than the work: single precision, on
+//! processors with vectors of 512 bits.
+
+use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
+
+use crate::Real;
+use crate::kernels::Matrix;
+use crate::vector::avx512::{WIDTH, fits, load, singles, singles_mut, store, transpose_block};
+
+/// The most multiplications, and the most terms of a sum: with more, the library is as fast or faster.
+const MOST: usize = 1 << 13;
+const TERMS: usize = 64;
+/// The most elements of a right operand that is transposed, because it is copied.
+const COPIED: usize = 1 << 9;
+
+/// `c = a b`, or `c += a b`, if that is done here; the slices have the lengths of their shapes, and none is empty.
+pub(super) fn product<E: Real>(c: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, add: bool) -> bool {
+    // A column is made as a row, from vectors of its elements.
+    let (a, b) = if b.columns == 1 { (b.transpose(), a.transpose()) } else { (a, b) };
+    let few = a.rows * b.data.len() <= MOST && b.rows <= TERMS;
+    if !few || is_copied(&b) && b.data.len() > COPIED || !fits::<E>() {
+        return false;
+    }
+    // SAFETY: the processor has been asked for the instructions above.
+    unsafe { multiply(singles_mut(c), in_singles(a), in_singles(b), add) };
+    true
+}
+
+/// Whether the rows are not in memory one after the other.
+fn is_copied<E>(b: &Matrix<'_, E>) -> bool {
+    b.transposed && b.rows > 1 && b.columns > 1
+}
+
+fn in_singles<E: Real>(m: Matrix<'_, E>) -> Matrix<'_, f32> {
+    let Matrix { data, rows, columns, transposed } = m;
+    Matrix { data: singles(data), rows, columns, transposed }
+}
+
+#[target_feature(enable = "avx512f")]
+fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, add: bool) {
+    let (inner, columns) = (b.rows, b.columns);
+    let mut copy;
+    let b = if is_copied(&b) {
+        copy = [0.0; COPIED];
+        for term in (0..inner).step_by(WIDTH) {
+            for column in (0..columns).step_by(WIDTH) {
+                let from = (&b.data[column * inner + term..], inner);
+                let to = (&mut copy[term * columns + column..], columns);
+                let size = (WIDTH.min(columns - column), WIDTH.min(inner - term));
+                transpose_block(from, size, to, false);
+            }
+        }
+        &copy[..inner * columns]
+    } else {
+        b.data
+    };
+    for column in (0..columns).step_by(WIDTH) {
+        let width = WIDTH.min(columns - column);
+        let mut row = 0;
+        while row < a.rows {
+            let part = Part { a, b, columns, row, column, width };
+            row += match a.rows - row {
+                8.. => part.multiply::<8>(c, add),
+                4.. => part.multiply::<4>(c, add),
+                _ => part.multiply::<1>(c, add),
+            };
+        }
+    }
+}
+
+/// Some rows of a vector of columns of the result.
+struct Part<'a> {
+    a: Matrix<'a, f32>,
+    /// The rows of the right operand.
+    b: &'a [f32],
+    columns: usize,
+    row: usize,
+    column: usize,
+    width: usize,
+}
+
+impl Part<'_> {
+    /// Makes `ROWS` rows, whose sums stay in registers; gives their number.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn multiply<const ROWS: usize>(&self, c: &mut [f32], add: bool) -> usize {
+        let Part { a, b, columns, row, column, width } = *self;
+        // From one row of the left operand to the next, and from one term to the next.
+        let (down, along) = if a.transposed { (1, a.rows) } else { (a.columns, 1) };
+        let mut sums = [_mm512_setzero_ps(); ROWS];
+        for (term, b) in b.chunks_exact(columns).enumerate() {
+            let b = load(&b[column..][..width]);
+            let a = &a.data[row * down + term * along..];
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum = _mm512_fmadd_ps(_mm512_set1_ps(a[r * down]), b, *sum);
+            }
+        }
+        for (r, sum) in sums.into_iter().enumerate() {
+            let out = &mut c[(row + r) * columns + column..][..width];
+            store(if add { _mm512_add_ps(load(out), sum) } else { sum }, out);
+        }
+        ROWS
+    }
+}
