@@ -11,12 +11,14 @@
 //! because the next step of a training asks for the same), [`run`] runs it, or [`single`] if there is one element.
 
 mod compensated;
+mod deposit;
 mod lower;
 #[cfg(all(feature = "jit", target_arch = "x86_64", any(unix, windows)))]
 mod native;
 #[cfg(not(all(feature = "jit", target_arch = "x86_64", any(unix, windows))))]
 #[path = "cluster/native/absent.rs"]
 mod native;
+mod outgoing;
 mod pair;
 mod plan;
 mod repetition;
@@ -30,6 +32,7 @@ use crate::inner::{Inner, Kind};
 use crate::{Real, Shape, Tensor};
 
 pub(crate) use compensated::Compensated;
+pub(crate) use deposit::{Deposit, Deposits, Sum};
 pub(crate) use lower::{Instruction, Operand, Output};
 pub(crate) use plan::Plan;
 pub(crate) use repetition::Repetition;
@@ -81,7 +84,16 @@ pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
 
 /// Computes the values of the tensor nodes that `list` pushes, those of one shape together.
 pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>)) {
-    compute(inner, list, None);
+    compute(inner, |targets, _| list(targets), None, &mut Deposits::default());
+}
+
+/// As [`force_all`]; the values of the deposits are added where they belong, and are not kept.
+pub(crate) fn force_and_deposit<E: Real>(
+    inner: &Inner<E>,
+    list: impl FnOnce(&mut Vec<u32>, &mut Deposits<E>),
+    deposits: &mut Deposits<E>,
+) {
+    compute(inner, list, None, deposits);
 }
 
 /// Computes the value of tensor node `t`, where so much work has piled up that others will ask for parts of it
@@ -89,15 +101,21 @@ pub(crate) fn force_all<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u3
 /// the sweep, because the sweep comes by there.
 pub(crate) fn relieve<E: Real>(inner: &Inner<E>, t: u32) {
     let before = inner.start_of_tail().unwrap_or(0);
-    compute(inner, |targets| targets.push(t), Some(before));
+    compute(inner, |targets, _| targets.push(t), Some(before), &mut Deposits::default());
 }
 
-fn compute<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>), keep: Option<u32>) {
+fn compute<E: Real>(
+    inner: &Inner<E>,
+    list: impl FnOnce(&mut Vec<u32>, &mut Deposits<E>),
+    keep: Option<u32>,
+    deposits: &mut Deposits<E>,
+) {
     // Taken out, so that nothing of the tape is borrowed while a program runs on several threads.
     let mut boxed = inner.scratch.take().unwrap_or_default();
     let scratch = &mut *boxed;
     scratch.targets.clear();
-    list(&mut scratch.targets);
+    list(&mut scratch.targets, deposits);
+    scratch.targets.extend(deposits.nodes.iter().map(|deposit| deposit.node));
     scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
     while let Some(first) = scratch.schedule.next() {
         if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {
@@ -107,7 +125,9 @@ fn compute<E: Real>(inner: &Inner<E>, list: impl FnOnce(&mut Vec<u32>), keep: Op
             let Scratch { schedule, lowering, plans, results, .. } = scratch;
             let mut frame = inner.profiler.as_ref().map(|profiler| profiler.fused());
             lowering.lower(inner, schedule, first);
-            if lowering.shape.elements() == 1 {
+            if deposits.concern(&lowering.roots) {
+                deposit::run(&plans.get(lowering), lowering, deposits, results);
+            } else if lowering.shape.elements() == 1 {
                 single::run(lowering, results);
             } else {
                 run::run(&plans.get(lowering), lowering, results);

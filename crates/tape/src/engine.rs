@@ -9,6 +9,7 @@
 
 mod anomaly;
 mod cotangent;
+mod pieces;
 mod rules;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use crate::{Real, Tensor, TensorVar, Var};
 
 pub use anomaly::{Anomaly, Suspended};
 pub use cotangent::Cotangent;
+pub use pieces::Asked;
 use rules::fit;
 
 pub use crate::recycle::{LeafCotangent, Recyclable, Recycled, Scratch};

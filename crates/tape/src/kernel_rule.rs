@@ -1,6 +1,6 @@
 //! Fast first-order rules: what an [`Op`](crate::Op) may offer beside its composite one.
 
-use crate::{Real, Tensor, recycle};
+use crate::{Real, Shape, Tensor, recycle};
 
 /// A fast rule of an [`Op`](crate::Op) for sweeps whose result is numbers.
 ///
@@ -54,6 +54,58 @@ use crate::{Real, Tensor, recycle};
 pub trait VjpKernel<E: Real> {
     /// Computes the cotangents of the inputs from those of the outputs.
     fn run(&self, call: &mut KernelCall<'_, E>);
+
+    /// If all that the kernel does is to add the cotangent of the only output, as it is, to a stretch of that of the only
+    /// input, in row-major order: the first element of that stretch. `None`, as for most operations, says nothing.
+    ///
+    /// A sweep may then leave [`run`](Self::run) out: where the cotangent is pending work, it is added to that of the
+    /// input while it is computed, and is never a tensor in memory.
+    ///
+    /// ```
+    /// use tape::{
+    ///     Backward, Cotangents, KernelCall, Misfit, Op, Outputs, Pad, Real, Shape, Shapes, Tensor,
+    ///     VjpKernel, smallvec,
+    /// };
+    ///
+    /// /// The elements of a tensor of rank 1 without the first so many.
+    /// struct Skip(usize);
+    ///
+    /// impl<E: Real> Op<E> for Skip {
+    ///     fn name(&self) -> &'static str {
+    ///         "skip"
+    ///     }
+    ///     fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+    ///         let rest = inputs[0].elements().checked_sub(self.0);
+    ///         let rest = rest.ok_or_else(|| Misfit::shape("it has too few elements"))?;
+    ///         Ok(smallvec![Shape::from([rest])])
+    ///     }
+    ///     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+    ///         outputs.buffer(0).copy_from_slice(&inputs[0].as_slice()[self.0..]);
+    ///         Ok(())
+    ///     }
+    ///     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+    ///         smallvec![Some(call.cotangent().pad(0, self.0, 0, Pad::Constant(0.0)))]
+    ///     }
+    ///     fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+    ///         Some(self)
+    ///     }
+    /// }
+    ///
+    /// impl<E: Real> VjpKernel<E> for Skip {
+    ///     fn run(&self, call: &mut KernelCall<'_, E>) {
+    ///         let g = call.cotangent();
+    ///         let Some(sum) = call.sum(0) else { return };
+    ///         sum[self.0..].iter_mut().zip(g.iter()).for_each(|(sum, &g)| *sum += g);
+    ///     }
+    ///     fn window(&self, _: &Shape) -> Option<usize> {
+    ///         Some(self.0)
+    ///     }
+    /// }
+    /// ```
+    fn window(&self, input: &Shape) -> Option<usize> {
+        let _ = input;
+        None
+    }
 }
 
 /// What [`VjpKernel::run`] is given, and where it puts its results.

@@ -3,7 +3,9 @@
 mod watched;
 
 use smallvec::SmallVec;
-use tape::engine::{Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail};
+use tape::engine::{
+    Asked, Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail,
+};
 use tape::{Real, Tensor, TensorVar};
 
 use super::{Group, Needs, extent, one};
@@ -175,6 +177,9 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let kernel = self.recording.has_kernel(first);
         if kernel && slots.iter().flatten().any(|g| matches!(g, Cotangent::Recorded(_))) {
             self.compute_for_kernels(first);
+            if self.tensors[first as usize..(first + group) as usize].iter().all(Option::is_none) {
+                return;
+            }
         }
         // What has flowed to a node that nobody asks for is used up here.
         let keep = (first..first + group).any(|t| self.is_asked(t));
@@ -196,12 +201,13 @@ impl<'a, E: Real> FirstOrder<'a, E> {
 
     /// Computes what the kernel of `first` reads, in one pass over the data with what the next kernels will
     /// read, as far as all has flowed there, and with the value of the result.
-    fn compute_for_kernels(&self, first: u32) {
+    fn compute_for_kernels(&mut self, first: u32) {
         let recording = self.recording;
         let at = recording.tensor_info(first).at;
-        recording.compute(|ask| {
+        let mut sums: SmallVec<[(u32, Cotangent<E>); 2]> = SmallVec::new();
+        let list = |asked: &mut Asked<'_, E>| {
             if let NodeId::Tensor(t) = self.out {
-                ask(recording.tensor(t));
+                asked.push(recording.tensor(t));
             }
             // What the nodes passed by will hand something to.
             let mut open: SmallVec<[u32; 16]> = SmallVec::new();
@@ -219,8 +225,10 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                     break;
                 }
                 for t in group {
-                    if let Some(Cotangent::Recorded(g)) = self.tensors[t as usize] {
-                        ask(g);
+                    if let Some(Cotangent::Recorded(g)) = self.tensors[t as usize]
+                        && !self.push_piece(asked, t, g)
+                    {
+                        asked.push(g);
                     }
                 }
                 recording.for_each_operand(NodeId::Tensor(info.first), |operand| {
@@ -229,7 +237,28 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                     }
                 });
             }
+        };
+        recording.compute_pieces(list, |t, sum| sums.push((t, sum)));
+        for (t, sum) in sums {
+            self.accumulate(t, sum);
+        }
+    }
+
+    /// Where `g`, what has flowed to `t`, a piece of another tensor, is used up by that, has it added there
+    /// while it is computed.
+    fn push_piece(&mut self, asked: &mut Asked<'_, E>, t: u32, g: TensorVar<E>) -> bool {
+        if self.watched || self.is_asked(t) {
+            return false;
+        }
+        let (recording, needs, slots) = (self.recording, self.needs.as_ref(), &mut self.tensors);
+        let is_piece = asked.push_piece(g, t, |whole| {
+            is_needed(recording, needs, NodeId::Tensor(whole))
+                .then(|| lend(recording, slots, whole))
         });
+        if is_piece {
+            slots[t as usize] = None;
+        }
+        is_piece
     }
 
     fn kernel(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
@@ -242,15 +271,8 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             first,
             cotangents.iter_mut().map(Option::take),
             |id| is_needed(recording, needs, id),
-            |t| {
-                // A contribution is looked at before it is added; and a buffer that another tensor has part in
-                // would have to be copied.
-                let lent = slots[t as usize].take_if(|g| match g {
-                    Cotangent::Owned(sum) => !watched && sum.get_mut_slice().is_some(),
-                    Cotangent::Recorded(_) => false,
-                });
-                lent.map(|g| g.into_tensor(recording.tensor(t)))
-            },
+            // A contribution is looked at before it is added.
+            |t| if watched { None } else { lend(recording, slots, t) },
             |t, cotangent| handed.push((t, cotangent)),
         );
         for (t, cotangent) in handed.drain(..) {
@@ -395,6 +417,20 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         drop(self.tail.take());
         Gradients::new(self.scalars, leaves, self.recording.scalar_tags(), variables)
     }
+}
+
+/// The numbers that have flowed to a tensor, if they are the sweep's own. A buffer that another tensor has part in
+/// would have to be copied.
+fn lend<E: Real>(
+    recording: &Recording<E>,
+    slots: &mut [Option<Cotangent<E>>],
+    t: u32,
+) -> Option<Tensor<E>> {
+    let lent = slots[t as usize].take_if(|g| match g {
+        Cotangent::Owned(sum) => sum.get_mut_slice().is_some(),
+        Cotangent::Recorded(_) => false,
+    });
+    lent.map(|g| g.into_tensor(recording.tensor(t)))
 }
 
 fn is_needed<E: Real>(recording: &Recording<E>, needs: Option<&Needs<E>>, id: NodeId) -> bool {

@@ -1,10 +1,14 @@
 //! Running a program over chunks.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::compensated::Compensated;
+use super::deposit::{self, Share, Target};
 use super::lower::Lowering;
 use super::native::{ChunkRows, Native};
+use super::outgoing::Outgoing;
 use super::plan::{Code, Made, Place, Plan, Step, Work};
 use super::repetition::Repetition;
 use crate::kernels::sum;
@@ -42,14 +46,20 @@ struct Run<'a, E: Real> {
     row: usize,
     /// Whether the next chunk is fetched while one is computed.
     far: bool,
+    /// All blocks, and in how many parts they are done.
+    blocks: usize,
+    parts: usize,
+    /// What some of the outputs are added to.
+    targets: &'a [Target],
 }
 
 /// A stretch of the work, with the memory that it writes to.
-struct Part<'m, E> {
-    /// The first block.
-    first: usize,
-    blocks: usize,
-    outputs: SmallVec<[&'m mut [E]; 8]>,
+struct Stretch<'m, E> {
+    /// The parts that it is made of.
+    parts: Range<usize>,
+    outputs: SmallVec<[Outgoing<'m, E>; 8]>,
+    /// Its share of each target.
+    shares: SmallVec<[Share<'m, E>; 2]>,
     /// Two numbers for each block and total: the sum and what its rounding has lost.
     totals: &'m mut [E],
     memory: &'m mut [E],
@@ -61,23 +71,27 @@ pub(super) fn run<E: Real>(
     program: &Lowering<E>,
     results: &mut Vec<(u32, Tensor<E>)>,
 ) {
-    let shape = &program.shape;
-    let data = Data {
-        whole: program.whole.iter().map(Tensor::as_slice).collect(),
-        repeated: program.repeated.iter().map(|input| Repetition::new(input, shape)).collect(),
-        constants: &program.constants,
-        shape,
-    };
     let mut tensors: SmallVec<[Tensor<E>; 8]> =
-        (0..plan.each).map(|_| Tensor::uninitialised(shape.clone())).collect();
-    let outputs = tensors.iter_mut().map(Tensor::as_mut_slice).collect();
-    let totals = run_on(plan, data, outputs);
+        (0..plan.each).map(|_| Tensor::uninitialised(program.shape.clone())).collect();
+    let outputs = tensors.iter_mut().map(|tensor| Outgoing::kept(tensor.as_mut_slice()));
+    let totals = run_with(plan, data(program), outputs, &[], &mut []);
     for (&root, made) in program.roots.iter().zip(&plan.outputs) {
         let value = match *made {
             Made::Each(k) => tensors[k as usize].clone(),
             Made::Total(k) => Tensor::recycled(Shape::scalar(), totals[k as usize]),
         };
         results.push((root, value));
+    }
+}
+
+/// What the plan of a program runs on.
+pub(super) fn data<E: Real>(program: &Lowering<E>) -> Data<'_, E> {
+    let shape = &program.shape;
+    Data {
+        whole: program.whole.iter().map(Tensor::as_slice).collect(),
+        repeated: program.repeated.iter().map(|input| Repetition::new(input, shape)).collect(),
+        constants: &program.constants,
+        shape,
     }
 }
 
@@ -97,6 +111,17 @@ pub(crate) fn run_on<'a, E: Real>(
     data: Data<'a, E>,
     outputs: SmallVec<[&mut [E]; 8]>,
 ) -> SmallVec<[E; 8]> {
+    run_with(plan, data, outputs.into_iter().map(Outgoing::kept), &[], &mut [])
+}
+
+/// As [`run_on`], where some of the outputs are added to targets, whose memory is given.
+pub(super) fn run_with<'a, 'o, E: Real>(
+    plan: &'a Plan,
+    data: Data<'a, E>,
+    outputs: impl Iterator<Item = Outgoing<'o, E>>,
+    targets: &'a [Target],
+    memory_of_targets: &mut [&mut [E]],
+) -> SmallVec<[E; 8]> {
     let len = data.shape.elements();
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
     let cache = if far { CACHE_IF_FAR } else { CACHE };
@@ -111,20 +136,29 @@ pub(crate) fn run_on<'a, E: Real>(
     });
     let chunk = longer * summed;
     let row = chunk.next_multiple_of(ALIGNMENT);
-    let run = Run { plan, native, data, len, chunk, summed, row, far };
     let blocks = len.div_ceil(summed * BLOCK);
     let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };
     let parts = if threads::available() == 1 { 1 } else { parts };
+    let parts = if targets.iter().any(|target| !target.has_parts(len)) { 1 } else { parts };
+    let run = Run { plan, native, data, len, chunk, summed, row, far, blocks, parts, targets };
     let mut totals = Scratch::<E>::filled(2 * plan.totals * blocks, E::ZERO);
-    let mut memory = recycle::take::<E>(parts * run.memory() + ALIGNMENT);
-    let rows = std::sync::Arc::get_mut(&mut memory).expect("a buffer from the pool has one owner");
+    let mut spilt = deposit::spilt::<E>(targets, parts);
+    let mut buffer = recycle::take::<E>(parts * run.memory() + ALIGNMENT);
+    let rows = std::sync::Arc::get_mut(&mut buffer).expect("a buffer from the pool has one owner");
     let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
-    // The parts borrow the outputs for as long as they borrow the rest.
-    let outputs = outputs.into_iter().map(|output| -> &mut [E] { output }).collect();
-    let whole = Part { first: 0, blocks, outputs, totals: &mut totals, memory: &mut rows[skip..] };
-    run.parts(whole, parts);
-    recycle::give(memory);
+    // What is lent to the parts is lent for as long as the scratch memory.
+    let mut outputs: SmallVec<[Outgoing<'_, E>; 8]> =
+        outputs.map(|output| -> Outgoing<'_, E> { output }).collect();
+    let shares = deposit::shares(targets, memory_of_targets, len, &mut spilt, parts, &mut outputs);
+    let (totals_of_blocks, memory) = (&mut *totals, &mut rows[skip..]);
+    let whole = Stretch { parts: 0..parts, outputs, shares, totals: totals_of_blocks, memory };
+    run.parts(whole);
+    recycle::give(buffer);
+    for part in if targets.is_empty() { 0..0 } else { 1..parts } {
+        let elements = run.elements(part..part + 1);
+        deposit::add_spilt(targets, memory_of_targets, elements, (part, parts), &spilt);
+    }
     let total = |k| {
         let mut total = Compensated::zero();
         for block in totals.chunks_exact(2 * plan.totals) {
@@ -164,7 +198,8 @@ impl<E: Real> Run<'_, E> {
 
     /// The elements of scratch memory that a thread needs: what machine code needs besides rows, and the rows.
     fn memory(&self) -> usize {
-        self.extra() + self.work().slots * self.row
+        let passing: usize = self.targets.iter().map(Target::rows).sum();
+        self.extra() + (self.work().slots + passing) * self.row
     }
 
     fn extra(&self) -> usize {
@@ -172,39 +207,50 @@ impl<E: Real> Run<'_, E> {
             .map_or(0, |native| (native.extra() / size_of::<E>()).next_multiple_of(ALIGNMENT))
     }
 
+    /// The blocks of some parts.
+    fn blocks(&self, parts: &Range<usize>) -> Range<usize> {
+        parts.start * self.blocks / self.parts..parts.end * self.blocks / self.parts
+    }
+
+    /// The elements of some parts.
+    fn elements(&self, parts: Range<usize>) -> Range<usize> {
+        let blocks = self.blocks(&parts);
+        let block = BLOCK * self.summed;
+        blocks.start * block..(blocks.end * block).min(self.len)
+    }
+
     /// Runs a stretch, on several threads if it has several parts.
-    fn parts(&self, part: Part<'_, E>, parts: usize) {
-        if parts <= 1 {
-            return vector::at_best_level(Blocks { run: self, part });
+    fn parts<'m>(&self, stretch: Stretch<'m, E>) {
+        let Stretch { parts, outputs, shares, totals, memory } = stretch;
+        if parts.len() <= 1 {
+            let stretch = Stretch { parts, outputs, shares, totals, memory };
+            return vector::at_best_level(Blocks { run: self, stretch });
         }
-        let half = parts / 2;
-        let blocks = part.blocks * half / parts;
+        let half = parts.start + parts.len() / 2;
+        let (lower, upper) = (parts.start..half, half..parts.end);
+        let blocks = self.blocks(&lower).len();
         let elements = blocks * BLOCK * self.summed;
-        let mut upper_outputs = SmallVec::new();
-        let mut outputs = SmallVec::new();
-        for output in part.outputs {
-            let (lower, upper) = output.split_at_mut(elements);
-            outputs.push(lower);
-            upper_outputs.push(upper);
-        }
-        let (totals, upper_totals) = part.totals.split_at_mut(2 * self.plan.totals * blocks);
-        let (memory, upper_memory) = part.memory.split_at_mut(half * self.memory());
-        let lower = Part { first: part.first, blocks, outputs, totals, memory };
-        let upper = Part {
-            first: part.first + blocks,
-            blocks: part.blocks - blocks,
+        let (outputs, upper_outputs) = outputs.into_iter().map(|out| out.split(elements)).unzip();
+        let split = |share: Share<'m, E>| share.split(elements, lower.len());
+        let (shares, upper_shares) = shares.into_iter().map(split).unzip();
+        let (totals, upper_totals) = totals.split_at_mut(2 * self.plan.totals * blocks);
+        let (memory, upper_memory) = memory.split_at_mut(lower.len() * self.memory());
+        let lower = Stretch { parts: lower, outputs, shares, totals, memory };
+        let upper = Stretch {
+            parts: upper,
             outputs: upper_outputs,
+            shares: upper_shares,
             totals: upper_totals,
             memory: upper_memory,
         };
-        rayon::join(|| self.parts(lower, half), || self.parts(upper, parts - half));
+        rayon::join(|| self.parts(lower), || self.parts(upper));
     }
 }
 
 /// A stretch of the work of a run, for one thread.
 struct Blocks<'r, 'a, 'm, E: Real> {
     run: &'r Run<'a, E>,
-    part: Part<'m, E>,
+    stretch: Stretch<'m, E>,
 }
 
 impl<E: Real> Task for Blocks<'_, '_, '_, E> {
@@ -212,29 +258,24 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        let Blocks { run, mut part } = self;
-        let (extra, memory) = part.memory.split_at_mut(run.extra());
+        let Blocks { run, stretch } = self;
+        let Stretch { parts, mut outputs, mut shares, totals, memory } = stretch;
+        let (extra, memory) = memory.split_at_mut(run.extra());
+        let (memory, passing) = memory.split_at_mut(run.work().slots * run.row);
+        deposit::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), &mut outputs);
         run.prepare(extra, memory);
         let work = run.work();
-        let offset = part.first * BLOCK * run.summed;
-        let end = ((part.first + part.blocks) * BLOCK * run.summed).min(run.len);
-        let mut start = offset;
-        for block in 0..part.blocks {
-            let totals = &mut part.totals[2 * run.plan.totals * block..][..2 * run.plan.totals];
+        let blocks = run.blocks(&parts);
+        let Range { mut start, end } = run.elements(parts);
+        let first = start;
+        for block in 0..blocks.len() {
+            let totals = &mut totals[2 * run.plan.totals * block..][..2 * run.plan.totals];
             for _ in 0..BLOCK * run.summed / run.chunk {
                 let n = run.chunk.min(end - start);
                 if n == 0 {
                     break;
                 }
-                let mut chunk = Chunk {
-                    run,
-                    start,
-                    n,
-                    from_output: start - offset,
-                    outputs: &mut part.outputs,
-                    memory,
-                    extra,
-                };
+                let mut chunk = Chunk { run, start, n, outputs: &mut outputs, memory, extra };
                 chunk.read_repeated();
                 for (done, step) in work.steps.iter().enumerate() {
                     if run.far {
@@ -242,6 +283,10 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
                     }
                     chunk.step::<A>(step, totals);
                 }
+                for (target, share) in run.targets.iter().zip(&mut shares) {
+                    share.add(target, &mut outputs, first, start, n);
+                }
+                outputs.iter_mut().for_each(|output| output.advance(n));
                 start += n;
             }
         }
@@ -277,9 +322,7 @@ struct Chunk<'c, 'r, 'a, 'm, E: Real> {
     run: &'r Run<'a, E>,
     start: usize,
     n: usize,
-    /// Where they are in the outputs.
-    from_output: usize,
-    outputs: &'c mut [&'m mut [E]],
+    outputs: &'c mut [Outgoing<'m, E>],
     /// The rows.
     memory: &'c mut [E],
     extra: &'c mut [E],
@@ -302,16 +345,14 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     fn fetch(&self, done: usize, steps: usize) {
         let part = self.n + self.n * done / steps..self.n + self.n * (done + 1) / steps;
         let inputs = self.run.data.whole.iter().map(|input| &input[self.start..]);
-        let outputs = self.outputs.iter().map(|output| &output[self.from_output..]);
-        for rest in inputs.chain(outputs) {
+        for rest in inputs.chain(self.outputs.iter().map(Outgoing::ahead)) {
             prefetch(&rest[part.start.min(rest.len())..part.end.min(rest.len())]);
         }
     }
 
     #[inline(always)]
     fn step<A: Arithmetic>(&mut self, step: &Step, totals: &mut [E]) {
-        let (run, n, row) = (self.run, self.n, self.run.row);
-        let (start, from_output) = (self.start, self.from_output);
+        let (run, start, n, row) = (self.run, self.start, self.n, self.run.row);
         let (code, operands, out) = match *step {
             Step::Apply { code, operands, out } => (code, operands, out),
             Step::Total { place, index } => {
@@ -322,7 +363,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
             Step::Segment(k) => return self.segment(k),
         };
         // What is written is taken out of what is read: a row of the memory, or an output.
-        let mut output: &mut [E] = &mut [];
+        let mut output = Outgoing::kept(&mut []);
         let mut first_above = u32::MAX;
         let (below, own, above) = match out {
             Place::Slot(slot) => {
@@ -332,15 +373,15 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
                 (below, own, above)
             }
             Place::Output(k) | Place::Input(k) => {
-                output = std::mem::take(&mut self.outputs[k as usize]);
-                (&mut *self.memory, &mut output[from_output..], &mut [][..])
+                std::mem::swap(&mut output, &mut self.outputs[k as usize]);
+                (&mut *self.memory, output.chunk_mut(n), &mut [][..])
             }
         };
         let mut slices = [&[][..]; MAX_OPERANDS];
         for (slice, &place) in slices.iter_mut().zip(&operands) {
             *slice = match place {
                 Place::Input(k) => &run.data.whole[k as usize][start..start + n],
-                Place::Output(k) => &self.outputs[k as usize][from_output..][..n],
+                Place::Output(k) => self.outputs[k as usize].chunk(n),
                 Place::Slot(k) if k < first_above => &below[k as usize * row..][..n],
                 Place::Slot(k) => &above[(k - first_above) as usize * row..][..n],
             };
@@ -363,7 +404,6 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
             inputs: &self.run.data.whole,
             start: self.start,
             outputs: self.outputs,
-            from_output: self.from_output,
             slots: self.memory,
             row: self.run.row,
             extra: self.extra,
@@ -374,7 +414,7 @@ impl<E: Real> Chunk<'_, '_, '_, '_, E> {
     fn read(&self, place: Place) -> &[E] {
         match place {
             Place::Input(k) => &self.run.data.whole[k as usize][self.start..][..self.n],
-            Place::Output(k) => &self.outputs[k as usize][self.from_output..][..self.n],
+            Place::Output(k) => self.outputs[k as usize].chunk(self.n),
             Place::Slot(k) => &self.memory[k as usize * self.run.row..][..self.n],
         }
     }

@@ -102,14 +102,20 @@ impl<E: Real> Recording<E> {
         value.filter(|value| value.shape() == shape)
     }
 
+    /// The node of a value that the sweep under way has recorded.
+    pub(super) fn on_tail(&self, g: TensorVar<E>) -> Option<u32> {
+        let tail = self.inner.start_of_tail()?;
+        self.tensor_id(g).filter(|&t| t >= tail)
+    }
+
     /// Frees the value of a cotangent that has been consumed, if nothing else was made of it, and the
     /// constants that it alone was made of: the cotangents of the operation before. Whoever asks for it all the
     /// same finds it pending, as it was.
-    fn free(&self, g: TensorVar<E>) {
+    pub(super) fn free(&self, g: TensorVar<E>) {
         let Some(tail) = self.inner.start_of_tail() else {
             return;
         };
-        if self.tensor_id(g).is_none_or(|t| t < tail) {
+        if self.on_tail(g).is_none() {
             return;
         }
         let mut lane = self.inner.tensors.borrow_mut();

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use super::outgoing::Outgoing;
 use super::plan::{Plan, Work};
 use crate::Real;
 
@@ -26,8 +27,7 @@ pub(super) struct ChunkRows<'c, 'a, 'm, E> {
     pub(super) n: usize,
     pub(super) inputs: &'c [&'a [E]],
     pub(super) start: usize,
-    pub(super) outputs: &'c mut [&'m mut [E]],
-    pub(super) from_output: usize,
+    pub(super) outputs: &'c mut [Outgoing<'m, E>],
     pub(super) slots: &'c mut [E],
     pub(super) row: usize,
     pub(super) extra: &'c mut [E],

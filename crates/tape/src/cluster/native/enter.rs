@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::super::outgoing::Outgoing;
 use super::super::plan::Place;
 use super::encoder::FIXED;
 use super::{Native, Segment};
@@ -21,9 +22,7 @@ pub(in crate::cluster) struct ChunkRows<'c, 'a, 'm, E> {
     pub(in crate::cluster) inputs: &'c [&'a [E]],
     /// The first element in the inputs.
     pub(in crate::cluster) start: usize,
-    pub(in crate::cluster) outputs: &'c mut [&'m mut [E]],
-    /// The first element in the outputs.
-    pub(in crate::cluster) from_output: usize,
+    pub(in crate::cluster) outputs: &'c mut [Outgoing<'m, E>],
     /// The rows of the scratch memory, and their distance.
     pub(in crate::cluster) slots: &'c mut [E],
     pub(in crate::cluster) row: usize,
@@ -34,7 +33,7 @@ pub(in crate::cluster) struct ChunkRows<'c, 'a, 'm, E> {
 impl Native {
     /// Runs a segment on a chunk.
     pub(in crate::cluster) fn run<E: Real>(&self, segment: u32, rows: ChunkRows<'_, '_, '_, E>) {
-        let ChunkRows { n, inputs, start, outputs, from_output, slots, row, extra } = rows;
+        let ChunkRows { n, inputs, start, outputs, slots, row, extra } = rows;
         let segment = &self.segments[segment as usize];
         let width = self.form.bytes() / size_of::<E>();
         let (whole, bytes) = (n / width * width, size_of::<E>());
@@ -47,7 +46,7 @@ impl Native {
         for piece in &segment.rows {
             let address = match piece.place {
                 Place::Input(k) => inputs[k as usize][start..start + n].as_ptr().cast_mut(),
-                Place::Output(k) => outputs[k as usize][from_output..from_output + n].as_mut_ptr(),
+                Place::Output(k) => outputs[k as usize].chunk_mut(n).as_mut_ptr(),
                 Place::Slot(k) => {
                     let first = k as usize * row;
                     assert!(first + row <= slots_len, "a row of the scratch memory");
@@ -65,12 +64,11 @@ impl Native {
         if whole == n {
             return;
         }
-        let (from, to) = (from_output + whole, from_output + n);
         let mut vectors = tails.chunks_exact_mut(FIXED / bytes);
         for (piece, address) in segment.rows.iter().zip(&mut addresses) {
             let rest = match piece.place {
                 Place::Input(k) => &inputs[k as usize][start + whole..start + n],
-                Place::Output(k) => &outputs[k as usize][from..to],
+                Place::Output(k) => &outputs[k as usize].chunk(n)[whole..],
                 Place::Slot(_) => continue,
             };
             let vector = vectors.next().expect("a vector for each row of a segment");
@@ -86,7 +84,7 @@ impl Native {
         for piece in segment.rows.iter().filter(|piece| !matches!(piece.place, Place::Slot(_))) {
             let vector = vectors.next().expect("as many as before");
             if let (Place::Output(k), true) = (piece.place, piece.written) {
-                outputs[k as usize][from..to].copy_from_slice(&vector[..to - from]);
+                outputs[k as usize].chunk_mut(n)[whole..].copy_from_slice(&vector[..n - whole]);
             }
         }
     }

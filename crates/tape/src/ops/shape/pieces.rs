@@ -16,6 +16,14 @@ struct Narrow {
     len: usize,
 }
 
+impl Narrow {
+    /// The first element, where the others stand behind it: the piece is a window then.
+    fn first(&self, input: &Shape) -> Option<usize> {
+        let outermost = input[..self.axis].iter().all(|&len| len == 1);
+        outermost.then(|| self.start * input[self.axis + 1..].iter().product::<usize>())
+    }
+}
+
 impl<E: Real> Op<E> for Narrow {
     fn name(&self) -> &'static str {
         "slice"
@@ -34,9 +42,8 @@ impl<E: Real> Op<E> for Narrow {
         let shape = outputs.shape(0).clone();
         let (long, short) = runs(inputs[0].shape(), &shape, self.axis);
         let skip = self.start * (long / inputs[0].shape()[self.axis].max(1));
-        if inputs[0].len() == long {
-            // One stretch of memory: the piece is a window.
-            outputs.set(0, inputs[0].window(skip, shape));
+        if let Some(first) = self.first(inputs[0].shape()) {
+            outputs.set(0, inputs[0].window(first, shape));
         } else if short > 0 {
             let rows = inputs[0].as_slice().chunks_exact(long);
             for (out, row) in outputs.buffer(0).chunks_exact_mut(short).zip(rows) {
@@ -78,6 +85,9 @@ impl<E: Real> VjpKernel<E> for Narrow {
                 },
             );
         }
+    }
+    fn window(&self, input: &Shape) -> Option<usize> {
+        self.first(input)
     }
 }
 

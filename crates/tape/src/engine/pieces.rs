@@ -1,0 +1,102 @@
+//! Cotangents of pieces of tensors: what is added to the cotangent of the whole while it is computed.
+
+use super::{Cotangent, Recording};
+use crate::cluster::{self, Deposit, Deposits, Sum};
+use crate::inner::Kind;
+use crate::{Real, Tensor, TensorVar};
+
+/// What is asked for together; see [`Recording::compute_pieces`].
+pub struct Asked<'a, E: Real> {
+    recording: &'a Recording<E>,
+    targets: &'a mut Vec<u32>,
+    deposits: &'a mut Deposits<E>,
+}
+
+impl<E: Real> Asked<'_, E> {
+    /// Asks for a tensor.
+    pub fn push(&mut self, g: TensorVar<E>) {
+        if self.recording.tensor_id(g).is_some() {
+            self.targets.push(g.index);
+        }
+    }
+
+    /// Asks that `g` be added to what has flowed to another tensor, if it is the cotangent of `t`, a piece of that, as
+    /// [`VjpKernel::window`](crate::VjpKernel::window) says, and nobody else needs it. `lend` is given the other tensor
+    /// and says whether anything may flow there, and gives the numbers that have, if the sweep owns them. Says whether
+    /// `g` will be added; the kernel of `t` has nothing to do then.
+    ///
+    /// # Panics
+    /// If the piece is not within the other tensor.
+    pub fn push_piece(
+        &mut self,
+        g: TensorVar<E>,
+        t: u32,
+        lend: impl FnOnce(u32) -> Option<Option<Tensor<E>>>,
+    ) -> bool {
+        let Some((whole, first)) = self.recording.window(t, g) else { return false };
+        let known = self.deposits.sums.iter().position(|sum| sum.node == whole);
+        let sum = match known {
+            Some(sum) => sum,
+            None => {
+                let Some(lent) = lend(whole) else { return false };
+                let fresh = lent.is_none();
+                let shape = || self.recording.tensor(whole).shape();
+                let tensor = lent.unwrap_or_else(|| Tensor::uninitialised(shape()));
+                self.deposits.sums.push(Sum { node: whole, tensor, fresh });
+                self.deposits.sums.len() - 1
+            }
+        };
+        self.deposits.nodes.push(Deposit { node: g.index, sum: sum as u32, first });
+        true
+    }
+}
+
+impl<E: Real> Recording<E> {
+    /// If `g` is the cotangent of `t`, a piece of another tensor, and pending work that nothing else was made of: that
+    /// tensor, and the element that the piece begins at.
+    fn window(&self, t: u32, g: TensorVar<E>) -> Option<(u32, usize)> {
+        let (op, whole, input, output) = {
+            let lane = self.inner.tensors.borrow();
+            let node = &lane.nodes[t as usize];
+            let Kind::Output { call } = node.kind else { return None };
+            let record = &lane.calls[call as usize];
+            let ([whole], 1) = (&record.inputs[..], record.outputs) else { return None };
+            let g = &lane.nodes[self.on_tail(g)? as usize];
+            let is_pending = g.value.is_none() && matches!(g.kind, Kind::Elementwise { .. });
+            if !is_pending || g.uses > 0 || g.shape != node.shape {
+                return None;
+            }
+            let input = lane.nodes[*whole as usize].shape.clone();
+            (lane.op(call), *whole, input, node.shape.clone())
+        };
+        let first = op.kernel()?.window(&input)?;
+        let end = first.checked_add(output.elements());
+        assert!(
+            end.is_some_and(|end| end <= input.elements()),
+            "{}: its kernel says that its output of shape {output} is the elements from {first} on of its input of \
+             shape {input}",
+            op.name()
+        );
+        Some((whole, first))
+    }
+
+    /// Computes the tensors that `list` asks for, those of one shape in one pass over the data, and adds pieces to
+    /// the sums that they belong to. Hands over these: (tensor, what has flowed to it).
+    pub fn compute_pieces(
+        &self,
+        list: impl FnOnce(&mut Asked<'_, E>),
+        mut sink: impl FnMut(u32, Cotangent<E>),
+    ) {
+        let mut deposits = Deposits::default();
+        let ask = |targets: &mut _, deposits: &mut _| {
+            list(&mut Asked { recording: self, targets, deposits });
+        };
+        cluster::force_and_deposit(&self.inner, ask, &mut deposits);
+        for deposit in &deposits.nodes {
+            self.free(self.tensor(deposit.node));
+        }
+        for Sum { node, tensor, .. } in deposits.sums {
+            sink(node, Cotangent::Owned(tensor));
+        }
+    }
+}
