@@ -160,10 +160,10 @@ impl<E: Real> Share<'_, E> {
     }
 }
 
-/// Memory for what the parts spill.
+/// Memory for what several parts spill.
 pub(super) fn spilt<E: Real>(targets: &[Target], parts: usize) -> Scratch<E> {
     let each: usize = targets.iter().map(Target::spilt).sum();
-    Scratch::filled(if parts > 1 { parts * each } else { 0 }, E::ZERO)
+    Scratch::filled(parts * each, E::ZERO)
 }
 
 /// The share of the whole work in each target, whose memory is given. What no window writes to first becomes zero.
@@ -262,7 +262,8 @@ pub(super) fn run<E: Real>(
         Some(tensor) => Outgoing::kept(tensor.as_mut_slice()),
         None => Outgoing::passing(&mut []),
     });
-    let totals = run_with(plan, data(program), outputs, &targets, &mut memory);
+    let data = data(program);
+    let totals = run_with(plan, &data, outputs, &targets, &mut memory);
     for (&root, made) in program.roots.iter().zip(&plan.outputs) {
         let value = match *made {
             Made::Each(k) => tensors[k as usize].take(),

@@ -29,15 +29,17 @@ const CHUNK: (usize, usize) = (128, 1024);
 const BLOCK: usize = 8;
 /// Work is spread over threads from this many elements times the cost of the plan on; 30 to 100 microseconds.
 const PARALLEL: usize = 1 << 19;
+/// As many numbers need no memory from the pool.
+const FEW: usize = 16;
 /// Rows begin at multiples of this many elements: whole cache lines.
 const ALIGNMENT: usize = 16;
 
 /// A program and the data that it runs on.
-struct Run<'a, E: Real> {
+struct Run<'a, 'd, E: Real> {
     plan: &'a Plan,
     /// The code for what is done, if there is any.
     native: Option<&'a Native>,
-    data: Data<'a, E>,
+    data: &'a Data<'d, E>,
     len: usize,
     /// The length of a chunk, and of the parts of it that are summed.
     chunk: usize,
@@ -71,13 +73,16 @@ pub(super) fn run<E: Real>(
     program: &Lowering<E>,
     results: &mut Vec<(u32, Tensor<E>)>,
 ) {
-    let mut tensors: SmallVec<[Tensor<E>; 8]> =
-        (0..plan.each).map(|_| Tensor::uninitialised(program.shape.clone())).collect();
-    let outputs = tensors.iter_mut().map(|tensor| Outgoing::kept(tensor.as_mut_slice()));
-    let totals = run_with(plan, data(program), outputs, &[], &mut []);
+    let mut tensors: SmallVec<[Option<Tensor<E>>; 8]> = SmallVec::new();
+    for _ in 0..plan.each {
+        tensors.push(Some(Tensor::uninitialised(program.shape.clone())));
+    }
+    let outputs = tensors.iter_mut().flatten().map(|y| Outgoing::kept(y.as_mut_slice()));
+    let data = data(program);
+    let totals = run_with(plan, &data, outputs, &[], &mut []);
     for (&root, made) in program.roots.iter().zip(&plan.outputs) {
         let value = match *made {
-            Made::Each(k) => tensors[k as usize].clone(),
+            Made::Each(k) => tensors[k as usize].take().expect("each is the value of one root"),
             Made::Total(k) => Tensor::recycled(Shape::scalar(), totals[k as usize]),
         };
         results.push((root, value));
@@ -86,13 +91,12 @@ pub(super) fn run<E: Real>(
 
 /// What the plan of a program runs on.
 pub(super) fn data<E: Real>(program: &Lowering<E>) -> Data<'_, E> {
-    let shape = &program.shape;
-    Data {
-        whole: program.whole.iter().map(Tensor::as_slice).collect(),
-        repeated: program.repeated.iter().map(|input| Repetition::new(input, shape)).collect(),
-        constants: &program.constants,
-        shape,
-    }
+    let (constants, shape) = (&program.constants[..], &program.shape);
+    // The lists are filled where they are: to move one takes as long as to make it.
+    let mut data = Data { whole: SmallVec::new(), repeated: SmallVec::new(), constants, shape };
+    program.whole.iter().for_each(|input| data.whole.push(input.as_slice()));
+    program.repeated.iter().for_each(|input| data.repeated.push(Repetition::new(input, shape)));
+    data
 }
 
 /// What a plan runs on.
@@ -106,20 +110,20 @@ pub(crate) struct Data<'a, E: Real> {
 }
 
 /// Runs a plan, fills the outputs that are made element by element, and gives the totals.
-pub(crate) fn run_on<'a, E: Real>(
-    plan: &'a Plan,
-    data: Data<'a, E>,
+pub(crate) fn run_on<E: Real>(
+    plan: &Plan,
+    data: &Data<'_, E>,
     outputs: SmallVec<[&mut [E]; 8]>,
 ) -> SmallVec<[E; 8]> {
     run_with(plan, data, outputs.into_iter().map(Outgoing::kept), &[], &mut [])
 }
 
 /// As [`run_on`], where some of the outputs are added to targets, whose memory is given.
-pub(super) fn run_with<'a, 'o, E: Real>(
-    plan: &'a Plan,
-    data: Data<'a, E>,
+pub(super) fn run_with<'o, E: Real>(
+    plan: &Plan,
+    data: &Data<'_, E>,
     outputs: impl Iterator<Item = Outgoing<'o, E>>,
-    targets: &'a [Target],
+    targets: &[Target],
     memory_of_targets: &mut [&mut [E]],
 ) -> SmallVec<[E; 8]> {
     let len = data.shape.elements();
@@ -142,31 +146,55 @@ pub(super) fn run_with<'a, 'o, E: Real>(
     let parts = if threads::available() == 1 { 1 } else { parts };
     let parts = if targets.iter().any(|target| !target.has_parts(len)) { 1 } else { parts };
     let run = Run { plan, native, data, len, chunk, summed, row, far, blocks, parts, targets };
-    let mut totals = Scratch::<E>::filled(2 * plan.totals * blocks, E::ZERO);
-    let mut spilt = deposit::spilt::<E>(targets, parts);
-    let mut buffer = recycle::take::<E>(parts * run.memory() + ALIGNMENT);
-    let rows = std::sync::Arc::get_mut(&mut buffer).expect("a buffer from the pool has one owner");
-    let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
-    // What is lent to the parts is lent for as long as the scratch memory.
-    let mut outputs: SmallVec<[Outgoing<'_, E>; 8]> =
-        outputs.map(|output| -> Outgoing<'_, E> { output }).collect();
-    let shares = deposit::shares(targets, memory_of_targets, len, &mut spilt, parts, &mut outputs);
-    let (totals_of_blocks, memory) = (&mut *totals, &mut rows[skip..]);
-    let whole = Stretch { parts: 0..parts, outputs, shares, totals: totals_of_blocks, memory };
-    run.parts(whole);
-    recycle::give(buffer);
+    // Few totals and no rows, as small programs have, need no memory from the pool.
+    let count = 2 * plan.totals * blocks;
+    let (mut few, mut many);
+    let totals: &mut [E] = if count <= FEW {
+        few = [E::ZERO; FEW];
+        &mut few[..count]
+    } else {
+        many = Scratch::<E>::filled(count, E::ZERO);
+        &mut many
+    };
+    let mut spilt = (parts > 1).then(|| deposit::spilt::<E>(targets, parts));
+    let spilt: &mut [E] = spilt.as_mut().map_or(&mut [], |spilt| spilt);
+    let needed = parts * run.memory();
+    let mut buffer = (needed > 0).then(|| recycle::take::<E>(needed + ALIGNMENT));
+    {
+        let memory = buffer.as_mut().map_or(&mut [][..], |buffer| {
+            let rows =
+                std::sync::Arc::get_mut(buffer).expect("a buffer from the pool has one owner");
+            let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
+            &mut rows[skip..]
+        });
+        // What is lent to the parts is lent for as long as the scratch memory.
+        let mut to: SmallVec<[Outgoing<'_, E>; 8]> = SmallVec::new();
+        outputs.for_each(|output| to.push(output));
+        let mut shares = deposit::shares(targets, memory_of_targets, len, spilt, parts, &mut to);
+        if parts <= 1 {
+            let (outputs, shares) = (&mut to[..], &mut shares[..]);
+            let parts = 0..parts;
+            vector::at_best_level(Blocks { run: &run, parts, outputs, shares, totals, memory });
+        } else {
+            run.parts(Stretch { parts: 0..parts, outputs: to, shares, totals, memory });
+        }
+    }
+    if let Some(buffer) = buffer {
+        recycle::give(buffer);
+    }
     for part in if targets.is_empty() { 0..0 } else { 1..parts } {
         let elements = run.elements(part..part + 1);
-        deposit::add_spilt(targets, memory_of_targets, elements, (part, parts), &spilt);
+        deposit::add_spilt(targets, memory_of_targets, elements, (part, parts), spilt);
     }
-    let total = |k| {
+    let mut sums = SmallVec::new();
+    for k in 0..plan.totals {
         let mut total = Compensated::zero();
         for block in totals.chunks_exact(2 * plan.totals) {
             total.merge(Compensated::at(block, k));
         }
-        total.value()
-    };
-    (0..plan.totals).map(total).collect()
+        sums.push(total.value());
+    }
+    sums
 }
 
 /// The length of a chunk: all rows in so many bytes of the cache, and whole periods of what is repeated.
@@ -190,7 +218,7 @@ fn longest_chunk<E>(rows: usize, cache: usize) -> usize {
     fits.clamp(CHUNK.0, CHUNK.1) / ALIGNMENT * ALIGNMENT
 }
 
-impl<E: Real> Run<'_, E> {
+impl<E: Real> Run<'_, '_, E> {
     /// What is done to a chunk.
     fn work(&self) -> &Work {
         self.native.map_or(&self.plan.work, |native| &native.work)
@@ -221,10 +249,17 @@ impl<E: Real> Run<'_, E> {
 
     /// Runs a stretch, on several threads if it has several parts.
     fn parts<'m>(&self, stretch: Stretch<'m, E>) {
-        let Stretch { parts, outputs, shares, totals, memory } = stretch;
+        let Stretch { parts, mut outputs, mut shares, totals, memory } = stretch;
         if parts.len() <= 1 {
-            let stretch = Stretch { parts, outputs, shares, totals, memory };
-            return vector::at_best_level(Blocks { run: self, stretch });
+            let (outputs, shares) = (&mut outputs[..], &mut shares[..]);
+            return vector::at_best_level(Blocks {
+                run: self,
+                parts,
+                outputs,
+                shares,
+                totals,
+                memory,
+            });
         }
         let half = parts.start + parts.len() / 2;
         let (lower, upper) = (parts.start..half, half..parts.end);
@@ -248,9 +283,13 @@ impl<E: Real> Run<'_, E> {
 }
 
 /// A stretch of the work of a run, for one thread.
-struct Blocks<'r, 'a, 'm, E: Real> {
-    run: &'r Run<'a, E>,
-    stretch: Stretch<'m, E>,
+struct Blocks<'r, 'd, 'm, E: Real> {
+    run: &'r Run<'r, 'd, E>,
+    parts: Range<usize>,
+    outputs: &'r mut [Outgoing<'m, E>],
+    shares: &'r mut [Share<'m, E>],
+    totals: &'r mut [E],
+    memory: &'m mut [E],
 }
 
 impl<E: Real> Task for Blocks<'_, '_, '_, E> {
@@ -258,11 +297,10 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        let Blocks { run, stretch } = self;
-        let Stretch { parts, mut outputs, mut shares, totals, memory } = stretch;
+        let Blocks { run, parts, outputs, shares, totals, memory } = self;
         let (extra, memory) = memory.split_at_mut(run.extra());
         let (memory, passing) = memory.split_at_mut(run.work().slots * run.row);
-        deposit::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), &mut outputs);
+        deposit::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), outputs);
         run.prepare(extra, memory);
         let work = run.work();
         let blocks = run.blocks(&parts);
@@ -275,7 +313,7 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
                 if n == 0 {
                     break;
                 }
-                let mut chunk = Chunk { run, start, n, outputs: &mut outputs, memory, extra };
+                let mut chunk = Chunk { run, start, n, outputs, memory, extra };
                 chunk.read_repeated();
                 for (done, step) in work.steps.iter().enumerate() {
                     if run.far {
@@ -283,8 +321,8 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
                     }
                     chunk.step::<A>(step, totals);
                 }
-                for (target, share) in run.targets.iter().zip(&mut shares) {
-                    share.add(target, &mut outputs, first, start, n);
+                for (target, share) in run.targets.iter().zip(&mut *shares) {
+                    share.add(target, outputs, first, start, n);
                 }
                 outputs.iter_mut().for_each(|output| output.advance(n));
                 start += n;
@@ -293,7 +331,7 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
     }
 }
 
-impl<E: Real> Run<'_, E> {
+impl<E: Real> Run<'_, '_, E> {
     /// Fills the rows that are the same for all chunks.
     #[inline(never)]
     fn prepare(&self, extra: &mut [E], memory: &mut [E]) {
@@ -318,8 +356,8 @@ impl<E: Real> Run<'_, E> {
 }
 
 /// The `n` elements from `start` on.
-struct Chunk<'c, 'r, 'a, 'm, E: Real> {
-    run: &'r Run<'a, E>,
+struct Chunk<'c, 'd, 'm, E: Real> {
+    run: &'c Run<'c, 'd, E>,
     start: usize,
     n: usize,
     outputs: &'c mut [Outgoing<'m, E>],
@@ -328,7 +366,7 @@ struct Chunk<'c, 'r, 'a, 'm, E: Real> {
     extra: &'c mut [E],
 }
 
-impl<E: Real> Chunk<'_, '_, '_, '_, E> {
+impl<E: Real> Chunk<'_, '_, '_, E> {
     #[inline(never)]
     fn read_repeated(&mut self) {
         for (k, input) in self.run.data.repeated.iter().enumerate() {

@@ -237,7 +237,7 @@ impl<E: Real> Program<E> {
         constants.extend(singles);
         let repeated = repeated.into_iter().collect();
         let data = Data { whole: whole_columns, repeated, constants: &constants, shape };
-        let mut totals = cluster::run_on(&plan, data, outputs);
+        let mut totals = cluster::run_on(&plan, &data, outputs);
         let changes: SmallVec<[E; 8]> =
             totals.drain(totals.len() - self.body().conditions.len()..).collect();
         match changes.iter().all(|&count| count == E::ZERO) {
