@@ -72,11 +72,8 @@ impl<E: Real> Default for Scratch<E> {
     }
 }
 
-/// The value of tensor node `t`, computed now if it is pending.
+/// The value of tensor node `t`, which is computed now.
 pub(crate) fn force<E: Real>(inner: &Inner<E>, t: u32) -> Tensor<E> {
-    if let Some(value) = &inner.tensors.borrow().nodes[t as usize].value {
-        return value.clone();
-    }
     force_all(inner, |targets| targets.push(t));
     let lane = inner.tensors.borrow();
     lane.nodes[t as usize].value.clone().expect(lower::USED_UP)

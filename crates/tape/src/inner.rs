@@ -1,8 +1,9 @@
 //! What is behind a [`Tape`](crate::Tape): both lanes, in one order.
 
+mod nodes;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -14,7 +15,9 @@ use crate::op::{Displaced, Op, recycle_place};
 use crate::rule::{MAX_OPERANDS, RuleTable};
 use crate::scalar::lane::{LaneMark, ScalarLane};
 use crate::scalar::opcode::Opcode;
-use crate::{Real, Shape, Tensor, recycle, registry};
+use crate::{Real, Tensor, recycle, registry};
+
+pub(crate) use nodes::{Nodes, TensorNode};
 
 /// What a leaf is called by those who do not see the tape, such as a parameter store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,50 +49,6 @@ pub(crate) enum Kind {
     Output { call: u32 },
 }
 
-pub(crate) struct TensorNode<E: Real> {
-    pub(crate) kind: Kind,
-    pub(crate) shape: Shape,
-    /// How many scalar nodes were recorded before: the two lanes have one order.
-    pub(crate) at: u32,
-    pub(crate) location: &'static Location<'static>,
-    /// The value, once it was asked for.
-    pub(crate) value: Option<Tensor<E>>,
-    /// About how many elementwise nodes have to be computed to get the value; 0 if it is there.
-    pub(crate) pending: u32,
-    /// The first of the nodes that have to be computed; its own number if it is alone.
-    pub(crate) low: u32,
-    /// Whether it depends on a leaf.
-    pub(crate) active: bool,
-    /// How many nodes were made of it; more than one, too, if several cotangents are this one.
-    pub(crate) uses: u32,
-    pub(crate) label: Option<Label>,
-}
-
-impl<E: Real> TensorNode<E> {
-    /// A node without a value of its own, which depends on no leaf and is not pending.
-    #[inline(always)]
-    pub(crate) fn new(
-        kind: Kind,
-        shape: Shape,
-        at: u32,
-        location: &'static Location<'static>,
-    ) -> Self {
-        let (value, label) = (None, None);
-        TensorNode {
-            kind,
-            shape,
-            at,
-            location,
-            value,
-            pending: 0,
-            low: 0,
-            active: false,
-            uses: 0,
-            label,
-        }
-    }
-}
-
 /// One use of an [`Op`].
 pub(crate) struct Call<E: Real> {
     pub(crate) inputs: SmallVec<[u32; 6]>,
@@ -100,7 +59,7 @@ pub(crate) struct Call<E: Real> {
 
 /// The tensor lane.
 pub(crate) struct TensorLane<E: Real> {
-    pub(crate) nodes: Vec<TensorNode<E>>,
+    pub(crate) nodes: Nodes<E>,
     pub(crate) calls: Vec<Call<E>>,
     /// The operation of each call, and behind them those of earlier runs, whose places are used
     /// again.
@@ -146,11 +105,7 @@ impl<E: Real> TensorLane<E> {
     }
 
     fn truncate(&mut self, nodes: usize, calls: usize) {
-        for node in self.nodes.drain(nodes.min(self.nodes.len())..) {
-            if let Some(value) = node.value {
-                recycle::give(value.into_buffer());
-            }
-        }
+        self.nodes.truncate(nodes);
         for call in self.calls.drain(calls.min(self.calls.len())..) {
             for residual in call.residuals {
                 recycle::give(residual.into_buffer());
@@ -206,7 +161,7 @@ impl<E: Real> Inner<E> {
             epoch: Cell::new(0),
             scalars: ScalarLane::new(settings.detail),
             tensors: RefCell::new(TensorLane {
-                nodes: Vec::new(),
+                nodes: Nodes::new(),
                 calls: Vec::new(),
                 ops: Vec::new(),
             }),
@@ -330,16 +285,6 @@ impl<E: Real> Inner<E> {
     pub(crate) fn start_of_tail(&self) -> Option<u32> {
         let marks = self.marks.borrow();
         marks.last().filter(|_| marks.len() > 1).map(|mark| mark.nodes as u32)
-    }
-
-    /// Appends a tensor node; the operands must have been checked.
-    #[inline(always)] // A node is large: it is made in its place.
-    pub(crate) fn push_tensor(&self, lane: &mut TensorLane<E>, node: TensorNode<E>) -> u32 {
-        let t = lane.nodes.len();
-        assert!(t < u32::MAX as usize, "a tape holds at most 2^32 - 1 tensors");
-        debug_assert!(node.low as usize <= t);
-        lane.nodes.push(node);
-        t as u32
     }
 }
 

@@ -72,13 +72,11 @@ impl<E: Real> TensorVar<E> {
     ) -> Self {
         let lane = &mut *inner.tensors.borrow_mut();
         let (at, shape) = (inner.scalars.len() as u32, value.shape().clone());
-        let node = TensorNode {
-            value: Some(value),
-            active: matches!(kind, Kind::Leaf),
-            label,
-            ..TensorNode::new(kind, shape, at, Location::caller())
-        };
-        TensorVar::on_tape(inner.push_tensor(lane, node), inner.tag_now.get())
+        let (t, node) = lane.nodes.push(kind, shape, at, Location::caller());
+        node.value = Some(value);
+        node.active = matches!(kind, Kind::Leaf);
+        node.label = label;
+        TensorVar::on_tape(t, inner.tag_now.get())
     }
 
     #[track_caller]
@@ -105,8 +103,9 @@ impl<E: Real> TensorVar<E> {
         assert!((v.index as usize) < inner.scalars.len(), "a handle kept over a reset");
         let lane = &mut *inner.tensors.borrow_mut();
         let (kind, at) = (Kind::Lift { scalar: v.index }, inner.scalars.len() as u32);
-        let node = TensorNode::new(kind, Shape::scalar(), at, location);
-        TensorVar::on_tape(inner.push_tensor(lane, TensorNode { active: true, ..node }), tag)
+        let (t, node) = lane.nodes.push(kind, Shape::scalar(), at, location);
+        node.active = true;
+        TensorVar::on_tape(t, tag)
     }
 
     /// The shape.
@@ -140,8 +139,15 @@ impl<E: Real> TensorVar<E> {
         if self.tag == NO_TAPE {
             return Tensor::scalar(self.constant);
         }
-        let (inner, _) = registry::find::<E>(self.tag);
-        self.node(&inner.tensors.borrow());
+        self.value_on(registry::find::<E>(self.tag).0)
+    }
+
+    /// The value, where the tape has been found.
+    #[track_caller]
+    fn value_on(self, inner: &Inner<E>) -> Tensor<E> {
+        if let Some(value) = &self.node(&inner.tensors.borrow()).value {
+            return value.clone();
+        }
         cluster::force(inner, self.index)
     }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::TensorVar;
 use crate::diagnostics::profile::bytes;
 use crate::error::expect;
-use crate::inner::{Kind, TensorNode};
+use crate::inner::Kind;
 use crate::op::{Op, Outputs};
 use crate::registry::{self, NO_TAPE};
 use crate::{Error, Real, Shape, Tensor};
@@ -45,11 +45,13 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
             ),
             _ => input,
         };
-        registry::find::<E>(on_tape.tag).0.assert_owns(input.tag);
+        let (inner, _) = registry::find::<E>(on_tape.tag);
+        inner.assert_owns(input.tag);
         numbers.push(input.index);
-        values.push(input.value());
+        values.push(input.value_on(inner));
     }
-    let shapes: SmallVec<[&Shape; 6]> = values.iter().map(Tensor::shape).collect();
+    let mut shapes: SmallVec<[&Shape; 6]> = SmallVec::new();
+    values.iter().for_each(|value| shapes.push(value.shape()));
     let out_shapes = match op.infer(&shapes) {
         Ok(out_shapes) => out_shapes,
         Err(misfit) => return Err(misfit.into_error(name, &shapes)),
@@ -99,12 +101,9 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         for tensor in outputs.tensors.drain(..).flatten() {
             let (at, shape) = (inner.scalars.len() as u32, tensor.shape().clone());
-            let node = TensorNode {
-                value: Some(tensor),
-                active,
-                ..TensorNode::new(Kind::Output { call }, shape, at, location)
-            };
-            handles.push(TensorVar::on_tape(inner.push_tensor(lane, node), tag));
+            let (t, node) = lane.nodes.push(Kind::Output { call }, shape, at, location);
+            (node.value, node.active) = (Some(tensor), active);
+            handles.push(TensorVar::on_tape(t, tag));
         }
         (handles, displaced)
     };

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::TensorVar;
 use crate::error::expect;
-use crate::inner::{Inner, Kind, TensorLane, TensorNode};
+use crate::inner::{Inner, Kind, TensorLane};
 use crate::primitive::Primitive;
 use crate::registry::{self, NO_TAPE};
 use crate::rule::{
@@ -26,8 +26,10 @@ fn push_pending<E: Real>(
         let lane = &mut *inner.tensors.borrow_mut();
         let (pending, low) = lane.pending(operands.clone());
         operands.for_each(|t| lane.nodes[t as usize].uses += 1);
-        let node = TensorNode::new(kind, shape, inner.scalars.len() as u32, Location::caller());
-        inner.push_tensor(lane, TensorNode { pending, low, active, ..node })
+        let at = inner.scalars.len() as u32;
+        let (t, node) = lane.nodes.push(kind, shape, at, Location::caller());
+        (node.pending, node.low, node.active) = (pending, low, active);
+        t
     };
     if let Some(watch) = inner.watch() {
         watch.look_at_pending(inner, index);
