@@ -163,6 +163,7 @@ impl<E: Real> Recording<E> {
     }
 
     /// The facts about tensor node `t`.
+    #[inline]
     pub fn tensor_info(&self, t: u32) -> TensorInfo {
         let lane = self.inner.tensors.borrow();
         let node = &lane.nodes[t as usize];
@@ -234,6 +235,12 @@ impl<E: Real> Recording<E> {
     pub fn item_of(&self, i: u32) -> Option<u32> {
         let ([opcode, _, t], _) = self.inner.scalars.node(i);
         (Opcode(opcode) == Opcode::ITEM).then_some(t)
+    }
+
+    /// Whether two recorded tensors have the same shape.
+    pub(crate) fn have_one_shape(&self, a: TensorVar<E>, b: TensorVar<E>) -> bool {
+        let lane = self.inner.tensors.borrow();
+        lane.nodes[a.index as usize].shape == lane.nodes[b.index as usize].shape
     }
 
     /// The cotangent `g` of tensor `t` in the shape of `t`.

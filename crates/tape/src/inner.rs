@@ -140,6 +140,8 @@ pub(crate) struct Inner<E: Real> {
     pub(crate) placeholders: Cell<bool>,
     /// The first is the beginning; the others are the tails of the sweeps under way.
     marks: RefCell<Vec<Mark>>,
+    /// The first tensor node of the newest part, which has the tag that new nodes get.
+    newest: Cell<usize>,
     /// Whether the pool of buffers counts this as a tape that is alive.
     counted: bool,
 }
@@ -171,6 +173,7 @@ impl<E: Real> Inner<E> {
             profiler: settings.profile.then(Rc::default),
             placeholders: Cell::default(),
             marks: RefCell::default(),
+            newest: Cell::default(),
             counted,
         });
         inner.begin();
@@ -195,6 +198,7 @@ impl<E: Real> Inner<E> {
             rules: self.rules.borrow().used(),
         });
         self.tag_now.set(tag);
+        self.newest.set(tensors.nodes.len());
         tag
     }
 
@@ -215,6 +219,7 @@ impl<E: Real> Inner<E> {
         }
         if let Some(mark) = self.marks.borrow().last() {
             self.tag_now.set(mark.tag);
+            self.newest.set(mark.nodes);
         }
     }
 
@@ -250,8 +255,12 @@ impl<E: Real> Inner<E> {
         marks.iter().map(|mark| (mark.scalars.nodes as u32, mark.tag)).collect()
     }
 
+    #[inline]
     pub(crate) fn tag_of_tensor(&self, t: u32) -> u32 {
-        self.tag_at(t, |mark| mark.nodes)
+        match t as usize >= self.newest.get() {
+            true => self.tag_now.get(),
+            false => self.tag_at(t, |mark| mark.nodes),
+        }
     }
 
     /// Panics unless `tag` is one of this tape's.

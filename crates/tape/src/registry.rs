@@ -28,13 +28,20 @@ static NEXT_BLOCK: AtomicU32 = AtomicU32::new(0);
 #[doc(hidden)]
 pub struct Cursor<E: Real> {
     tag: Cell<u32>,
+    /// Another tag of the same tape, or `NOTHING`: a sweep asks for what was recorded before it and for what it
+    /// records itself, in turns.
+    other: Cell<u32>,
     /// Dangling where the tag is `NOTHING`.
     inner: Cell<NonNull<Inner<E>>>,
 }
 
 impl<E: Real> Cursor<E> {
     pub(crate) const fn new() -> Self {
-        Cursor { tag: Cell::new(NOTHING), inner: Cell::new(NonNull::dangling()) }
+        Cursor {
+            tag: Cell::new(NOTHING),
+            other: Cell::new(NOTHING),
+            inner: Cell::new(NonNull::dangling()),
+        }
     }
 }
 
@@ -93,6 +100,10 @@ pub(crate) fn retire<E: Real>(tag: u32) {
         if cursor.tag.get() == tag {
             cursor.tag.set(NOTHING);
         }
+        // Where nothing is at hand, there is no other name of it.
+        if cursor.other.get() == tag || cursor.tag.get() == NOTHING {
+            cursor.other.set(NOTHING);
+        }
     });
 }
 
@@ -101,6 +112,7 @@ pub(crate) fn point_at<E: Real>(tag: u32, inner: *const Inner<E>) {
     let inner = NonNull::new(inner.cast_mut()).expect("the address of a tape");
     E::cursor().with(|cursor| {
         cursor.tag.set(tag);
+        cursor.other.set(NOTHING);
         cursor.inner.set(inner);
     });
 }
@@ -118,6 +130,20 @@ pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
     }
 }
 
+/// The tape used last if `tag` is the other one by which it was asked for. `NO_TAPE` never is.
+///
+/// For how long the reference may be held stands at [`find`].
+#[inline]
+fn at_hand_too<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
+    let (other, pointer) = E::cursor().with(|cursor| (cursor.other.get(), cursor.inner.get()));
+    match other == tag {
+        // SAFETY: as in `find`. A tag that is retired is not the other one any more, nor is any when the tape at hand
+        // changes.
+        true => Some(unsafe { pointer.as_ref() }),
+        false => None,
+    }
+}
+
 /// The tape that `tag` names, and the tag that new nodes of it get.
 ///
 /// The reference must not be held while code of a user runs, which might drop the tape. (A closure
@@ -130,6 +156,9 @@ pub(crate) fn at_hand<'a, E: Real>(tag: u32) -> Option<&'a Inner<E>> {
 pub(crate) fn find<'a, E: Real>(tag: u32) -> (&'a Inner<E>, u32) {
     if let Some(inner) = at_hand(tag) {
         return (inner, tag);
+    }
+    if let Some(inner) = at_hand_too(tag) {
+        return (inner, inner.tag_now.get());
     }
     let (inner, now) = search::<E>(tag);
     // SAFETY: a pointer in the cursor or in the registry is that of an `Inner` of this thread whose
@@ -154,6 +183,9 @@ fn search<E: Real>(tag: u32) -> (*const Inner<E>, u32) {
     let now = unsafe { (*inner).tag_now.get() };
     // New nodes carry the tag `now`, so that is the one that the next operation will ask for.
     point_at(now, inner);
+    if tag != now {
+        E::cursor().with(|cursor| cursor.other.set(tag));
+    }
     (inner, now)
 }
 

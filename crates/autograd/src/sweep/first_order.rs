@@ -91,9 +91,13 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     fn sweep(&mut self, mut scalars: u32, mut tensors: u32) {
         while tensors > 0 {
             let info = self.recording.tensor_info(tensors - 1);
-            self.sweep_scalars(info.at.min(scalars), scalars);
-            scalars = info.at.min(scalars);
-            self.tensor_group(info.first, info.group);
+            if info.at < scalars {
+                self.sweep_scalars(info.at, scalars);
+                scalars = info.at;
+            }
+            if !info.leaf {
+                self.tensor_group(info.first, info.group);
+            }
             tensors = info.first;
         }
         self.sweep_scalars(0, scalars);
@@ -171,7 +175,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
 
     fn tensor_group(&mut self, first: u32, group: u32) {
         let slots = &self.tensors[first as usize..(first + group) as usize];
-        if slots.iter().all(Option::is_none) || self.recording.tensor_info(first).leaf {
+        if slots.iter().all(Option::is_none) {
             return;
         }
         let kernel = self.recording.has_kernel(first);

@@ -109,7 +109,11 @@ impl<E: Real> Recording<E> {
                     first,
                     |operand| needed(NodeId::Tensor(operand)).then_some(g),
                     |operand, product| {
-                        let cotangent = flow_back(product, self.tensor(operand), y);
+                        let target = self.tensor(operand);
+                        let cotangent = match self.have_one_shape(target, y) {
+                            true => product,
+                            false => flow_back(product, target, y),
+                        };
                         sink(NodeId::Tensor(operand), cotangent);
                     },
                 );
@@ -315,7 +319,7 @@ pub(super) fn fit<E: Real>(cotangent: TensorVar<E>, operand: TensorVar<E>) -> Te
     if keeps { sum } else { sum.reshape(target) }
 }
 
-/// The cotangent of an operand of an elementwise operation with the result `y`, from the product of the
+/// The cotangent of an operand of an elementwise operation with the result `y` of another shape, from the product of the
 /// cotangent of `y` with the partial derivative. What is the same for all elements stays a number, so the
 /// product may lack axes.
 #[track_caller]
@@ -325,9 +329,6 @@ fn flow_back<E: Real>(
     y: TensorVar<E>,
 ) -> TensorVar<E> {
     let (target, whole) = (operand.shape(), y.shape());
-    if target == whole {
-        return product;
-    }
     let own = if product.tag == NO_TAPE { Shape::scalar() } else { product.shape() };
     let common = own.broadcast(&target).expect("both broadcast to the shape of the result");
     // The operand was repeated along axes along which the product does not change.

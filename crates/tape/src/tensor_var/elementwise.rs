@@ -19,12 +19,12 @@ fn push_pending<E: Real>(
     inner: &Inner<E>,
     kind: Kind,
     shape: Shape,
-    operands: impl Iterator<Item = u32> + Clone,
+    operands: impl Iterator<Item = u32>,
+    (pending, low): (u32, u32),
     active: bool,
 ) -> u32 {
     let index = {
         let lane = &mut *inner.tensors.borrow_mut();
-        let (pending, low) = lane.pending(operands.clone());
         operands.for_each(|t| lane.nodes[t as usize].uses += 1);
         let at = inner.scalars.len() as u32;
         let (t, node) = lane.nodes.push(kind, shape, at, Location::caller());
@@ -49,7 +49,7 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let on_tape = operands.iter().find(|v| v.tag != NO_TAPE).expect("the caller has looked");
         let location = Location::caller();
-        Self::relieve(on_tape.tag, operands);
+        let pending = Self::relieve(on_tape.tag, operands);
         let (inner, tag) = registry::find::<E>(on_tape.tag);
         let mut shape = least;
         let mut numbers = [exponent; MAX_OPERANDS];
@@ -79,7 +79,7 @@ impl<E: Real> TensorVar<E> {
         let arity = operands.len() as u8;
         let kind = Kind::Elementwise { opcode, operands: numbers, arity, constants };
         let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
-        let index = push_pending(inner, kind, shape, recorded, active);
+        let index = push_pending(inner, kind, shape, recorded, pending, active);
         Ok(TensorVar::on_tape(index, tag))
     }
 
@@ -100,16 +100,17 @@ impl<E: Real> TensorVar<E> {
     }
 
     /// Computes operands, those with the most pending nodes first, until a node made of all of them has
-    /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on.
+    /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on. Gives how many
+    /// will be pending, and the first of them.
     #[track_caller]
-    fn relieve(tag: u32, operands: &[Self]) {
+    fn relieve(tag: u32, operands: &[Self]) -> (u32, u32) {
         loop {
             let (inner, _) = registry::find::<E>(tag);
             let lane = inner.tensors.borrow();
             let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
-            let (total, _) = lane.pending(recorded.clone().map(|v| v.index));
+            let (total, low) = lane.pending(recorded.clone().map(|v| v.index));
             if total <= cluster::MAX_PENDING {
-                return;
+                return (total, low);
             }
             let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
             let most = *recorded.max_by_key(pending).expect("something is pending");
@@ -121,12 +122,12 @@ impl<E: Real> TensorVar<E> {
     /// The sum of all elements, of rank 0, which is computed when it is asked for.
     #[track_caller]
     pub(crate) fn total(self) -> Self {
-        Self::relieve(self.tag, &[self]);
+        let pending = Self::relieve(self.tag, &[self]);
         let (inner, tag) = registry::find::<E>(self.tag);
         let active = self.node(&inner.tensors.borrow()).active;
         let kind = Kind::Total { operand: self.index };
         let operands = std::iter::once(self.index);
-        let index = push_pending(inner, kind, Shape::scalar(), operands, active);
+        let index = push_pending(inner, kind, Shape::scalar(), operands, pending, active);
         TensorVar::on_tape(index, tag)
     }
 

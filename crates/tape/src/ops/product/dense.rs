@@ -23,8 +23,8 @@ fn rows_of(shape: &Shape) -> Shape {
 
 /// A tensor as a matrix: all axes but the last are rows.
 fn as_matrix<E: Real>(x: &Tensor<E>) -> Matrix<'_, E> {
-    let columns = x.shape()[x.rank() - 1];
-    let rows = x.shape()[..x.rank() - 1].iter().product();
+    let (&columns, lengths) = x.shape().split_last().expect("the operation has asked for an axis");
+    let rows = if let [rows] = lengths { *rows } else { lengths.iter().product() };
     Matrix { data: x.as_slice(), rows, columns, transposed: false }
 }
 
