@@ -12,27 +12,58 @@ use smallvec::SmallVec;
 pub struct Shape(Lengths);
 
 /// Every operation copies and compares shapes: up to four axes are in place, so that this is a few moves.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 enum Lengths {
-    /// The first `rank` are the lengths, the others 1: so the number of elements is a product without a loop.
-    Few { rank: u32, lengths: [usize; FEW] },
+    Few(Few),
     /// More than [`FEW`].
     Many(Vec<usize>),
 }
 
+/// The first `rank` are the lengths, the others 1: so the number of elements is a product without a loop.
+///
+/// The rank is a whole word behind the lengths, which also says that there are few: so a copy is made in the pieces in
+/// which the next one reads it. A processor waits for what it reads in other pieces than it has just written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(C)]
+struct Few {
+    lengths: [usize; FEW],
+    rank: Rank,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(usize)]
+enum Rank {
+    Zero,
+    One,
+    Two,
+    Three,
+    Four,
+}
+
 const FEW: usize = 4;
+const _: () = assert!(size_of::<Shape>() == 40);
+
+impl Clone for Lengths {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            &Lengths::Few(few) => Lengths::Few(few),
+            Lengths::Many(lengths) => Lengths::Many(lengths.clone()),
+        }
+    }
+}
 
 impl Lengths {
     #[inline]
     fn new(lengths: &[usize]) -> Self {
         // One by one: a copy of so few would take longer to call than to do.
-        let few = |lengths: [usize; FEW], rank| Lengths::Few { rank, lengths };
+        let few = |lengths: [usize; FEW], rank| Lengths::Few(Few { lengths, rank });
         match *lengths {
-            [] => few([1; FEW], 0),
-            [a] => few([a, 1, 1, 1], 1),
-            [a, b] => few([a, b, 1, 1], 2),
-            [a, b, c] => few([a, b, c, 1], 3),
-            [a, b, c, d] => few([a, b, c, d], 4),
+            [] => few([1; FEW], Rank::Zero),
+            [a] => few([a, 1, 1, 1], Rank::One),
+            [a, b] => few([a, b, 1, 1], Rank::Two),
+            [a, b, c] => few([a, b, c, 1], Rank::Three),
+            [a, b, c, d] => few([a, b, c, d], Rank::Four),
             _ => Lengths::Many(lengths.to_vec()),
         }
     }
@@ -62,7 +93,7 @@ impl Shape {
 
     fn lengths_mut(&mut self) -> &mut [usize] {
         match &mut self.0 {
-            Lengths::Few { rank, lengths } => &mut lengths[..*rank as usize],
+            Lengths::Few(few) => &mut few.lengths[..few.rank as usize],
             Lengths::Many(lengths) => lengths,
         }
     }
@@ -124,7 +155,7 @@ impl Shape {
     #[inline]
     fn usual_elements(&self) -> Option<usize> {
         match self.0 {
-            Lengths::Few { lengths: [a, b, c, d], .. } if (a | b | c | d) < 1 << 15 => {
+            Lengths::Few(Few { lengths: [a, b, c, d], .. }) if (a | b | c | d) < 1 << 15 => {
                 Some(a * b * (c * d))
             }
             _ => None,
@@ -220,7 +251,7 @@ impl Deref for Shape {
     #[inline]
     fn deref(&self) -> &[usize] {
         match &self.0 {
-            Lengths::Few { rank, lengths } => &lengths[..*rank as usize],
+            Lengths::Few(few) => &few.lengths[..few.rank as usize],
             Lengths::Many(lengths) => lengths,
         }
     }
