@@ -27,7 +27,7 @@ use crate::scalar::opcode::Opcode;
 use crate::{Real, Tensor, TensorVar, Var};
 
 pub use anomaly::{Anomaly, Suspended};
-pub use cotangent::Cotangent;
+pub use cotangent::{Cotangent, Sums};
 pub use pieces::Asked;
 use rules::fit;
 

@@ -4,7 +4,7 @@ mod watched;
 
 use smallvec::SmallVec;
 use tape::engine::{
-    Asked, Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Tail,
+    Asked, Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Sums, Tail,
 };
 use tape::{Real, Tensor, TensorVar};
 
@@ -267,24 +267,9 @@ impl<'a, E: Real> FirstOrder<'a, E> {
 
     fn kernel(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
         let incoming = self.finite_numbers(cotangents);
-        let watched = self.watched;
-        let mut handed: SmallVec<[(u32, Tensor<E>); 6]> = SmallVec::new();
-        let slots = &mut self.tensors;
-        let (recording, needs) = (self.recording, self.needs.as_ref());
-        recording.kernel_rule(
-            first,
-            cotangents.iter_mut().map(Option::take),
-            |id| is_needed(recording, needs, id),
-            // A contribution is looked at before it is added.
-            |t| if watched { None } else { lend(recording, slots, t) },
-            |t, cotangent| handed.push((t, cotangent)),
-        );
-        for (t, cotangent) in handed.drain(..) {
-            if let Some(incoming) = &incoming {
-                recording.look_at_rule(NodeId::Tensor(first), incoming, &cotangent);
-            }
-            self.accumulate(t, Cotangent::Owned(cotangent));
-        }
+        let recording = self.recording;
+        let mut sums = SumsOf { sweep: self, rule: NodeId::Tensor(first), incoming };
+        recording.kernel_rule(first, cotangents.iter_mut().map(Option::take), &mut sums);
     }
 
     fn composite(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
@@ -361,6 +346,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     }
 
     /// Sums what flows to a tensor.
+    #[inline(always)] // A cotangent is large: it is moved once.
     fn accumulate(&mut self, t: u32, cotangent: Cotangent<E>) {
         let finite = self.watched && self.is_sum_finite(t) && cotangent.is_finite();
         let slot = &mut self.tensors[t as usize];
@@ -420,6 +406,34 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         // The handles of the tail go stale here; the values above have been taken out of it.
         drop(self.tail.take());
         Gradients::new(self.scalars, leaves, self.recording.scalar_tags(), variables)
+    }
+}
+
+/// The sums of a sweep, as the kernel of a node sees them.
+struct SumsOf<'s, 'a, E: Real> {
+    sweep: &'s mut FirstOrder<'a, E>,
+    rule: NodeId,
+    /// What has flowed to the node, if rules are watched and it is finite.
+    incoming: Option<SmallVec<[Tensor<E>; 3]>>,
+}
+
+impl<E: Real> Sums<E> for SumsOf<'_, '_, E> {
+    fn needs(&self, t: u32) -> bool {
+        self.sweep.needed(NodeId::Tensor(t))
+    }
+    fn lend(&mut self, t: u32) -> Option<Tensor<E>> {
+        // A contribution is looked at before it is added.
+        if self.sweep.watched {
+            return None;
+        }
+        lend(self.sweep.recording, &mut self.sweep.tensors, t)
+    }
+    #[inline]
+    fn receive(&mut self, t: u32, cotangent: Tensor<E>) {
+        if let Some(incoming) = &self.incoming {
+            self.sweep.recording.look_at_rule(self.rule, incoming, &cotangent);
+        }
+        self.sweep.accumulate(t, Cotangent::Owned(cotangent));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{NodeId, Recording, fit};
+use super::{Recording, fit};
 use crate::inner::Kind;
 use crate::kernel_rule::{KernelCall, Place, add_to};
 use crate::registry::NO_TAPE;
@@ -18,8 +18,19 @@ pub enum Cotangent<E: Real> {
     Owned(Tensor<E>),
 }
 
+/// What a sweep has of the cotangents that kernels add to.
+pub trait Sums<E: Real> {
+    /// Whether anything may flow to tensor `t`.
+    fn needs(&self, t: u32) -> bool;
+    /// The buffer of what has flowed to `t` so far, if the sweep owns one and lets others add to it.
+    fn lend(&mut self, t: u32) -> Option<Tensor<E>>;
+    /// Takes a buffer back that it has lent, with the contribution added; or else a contribution alone.
+    fn receive(&mut self, t: u32, cotangent: Tensor<E>);
+}
+
 impl<E: Real> Cotangent<E> {
     /// The numbers, for a tensor of the shape of `y`.
+    #[inline]
     pub fn into_tensor(self, y: TensorVar<E>) -> Tensor<E> {
         match self {
             Cotangent::Owned(g) => g,
@@ -142,9 +153,8 @@ impl<E: Real> Recording<E> {
         }
     }
 
-    /// Runs the kernel of the operation of `first` on the cotangents of its outputs. `lend` gives the
-    /// buffer of what has flowed to a tensor so far, if the sweep owns one; it comes back through `sink`
-    /// with the contribution added. Other contributions come in buffers of their own.
+    /// Runs the kernel of the operation of `first` on the cotangents of its outputs, and hands the cotangents of its
+    /// inputs over to `sums`.
     ///
     /// # Panics
     /// If the node has no kernel, or the kernel resets or drops the tape.
@@ -152,9 +162,7 @@ impl<E: Real> Recording<E> {
         &self,
         first: u32,
         cotangents: impl Iterator<Item = Option<Cotangent<E>>>,
-        needed: impl Fn(NodeId) -> bool,
-        mut lend: impl FnMut(u32) -> Option<Tensor<E>>,
-        mut sink: impl FnMut(u32, Tensor<E>),
+        sums: &mut impl Sums<E>,
     ) {
         // The lists are filled where they are: to move one takes as long as to make it.
         let mut inputs: SmallVec<[Tensor<E>; 6]> = SmallVec::new();
@@ -188,9 +196,9 @@ impl<E: Real> Recording<E> {
         }
         let mut places: SmallVec<[Place<E>; 6]> = SmallVec::new();
         for &t in &numbers {
-            places.push(match needed(NodeId::Tensor(t)) {
+            places.push(match sums.needs(t) {
                 false => Place::Unneeded,
-                true => lend(t).map_or(Place::Empty, Place::Sum),
+                true => sums.lend(t).map_or(Place::Empty, Place::Sum),
             });
         }
         let mut call = KernelCall::new(&inputs, &outputs, &values, &residuals, &mut places);
@@ -198,19 +206,19 @@ impl<E: Real> Recording<E> {
         kernel.run(&mut call);
         drop(frame);
         self.check();
+        // What has been used up is free for the next ones.
+        values.drain(..).flatten().for_each(|g| recycle::give(g.into_buffer()));
+        consumed.into_iter().for_each(|g| self.free(g));
         // What was lent goes back first: where an input stands twice, the other one is added to it.
         for lent in [true, false] {
             for (place, &t) in places.iter_mut().zip(&numbers) {
                 if matches!(place, Place::Sum(_)) == lent {
                     match std::mem::replace(place, Place::Unneeded) {
-                        Place::Sum(tensor) | Place::Fresh(tensor) => sink(t, tensor),
+                        Place::Sum(tensor) | Place::Fresh(tensor) => sums.receive(t, tensor),
                         Place::Unneeded | Place::Empty => {}
                     }
                 }
             }
         }
-        // What has been used up is free for the next ones.
-        values.drain(..).flatten().for_each(|g| recycle::give(g.into_buffer()));
-        consumed.into_iter().for_each(|g| self.free(g));
     }
 }
