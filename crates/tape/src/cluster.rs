@@ -12,6 +12,7 @@
 
 mod compensated;
 mod deposit;
+mod direct;
 mod lower;
 #[cfg(all(feature = "jit", target_arch = "x86_64", any(unix, windows)))]
 mod native;
@@ -112,6 +113,12 @@ fn compute<E: Real>(
     let scratch = &mut *boxed;
     scratch.targets.clear();
     list(&mut scratch.targets, deposits);
+    // A profile counts programs.
+    let direct = deposits.nodes.is_empty() && inner.profiler.is_none();
+    if direct && compute_directly(inner, &scratch.targets) {
+        inner.scratch.set(Some(boxed));
+        return;
+    }
     scratch.targets.extend(deposits.nodes.iter().map(|deposit| deposit.node));
     scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
     while let Some(first) = scratch.schedule.next() {
@@ -136,11 +143,23 @@ fn compute<E: Real>(
             lowering.clear();
         }
         let mut lane = inner.tensors.borrow_mut();
-        for (t, value) in scratch.results.drain(..) {
-            let node = &mut lane.nodes[t as usize];
-            node.value = Some(value);
-            node.pending = 0;
-        }
+        scratch.results.drain(..).for_each(|(t, value)| lane.nodes[t as usize].set_value(value));
     }
     inner.scratch.set(Some(boxed));
+}
+
+/// Computes the targets if at most one is pending and takes no program.
+fn compute_directly<E: Real>(inner: &Inner<E>, targets: &[u32]) -> bool {
+    let (t, value) = {
+        let lane = inner.tensors.borrow();
+        let mut open = targets.iter().filter(|&&t| lane.nodes[t as usize].value.is_none());
+        let Some(&t) = open.next() else { return true };
+        if open.next().is_some() {
+            return false;
+        }
+        let Some(value) = direct::value(inner, t) else { return false };
+        (t, value)
+    };
+    inner.tensors.borrow_mut().nodes[t as usize].set_value(value);
+    true
 }

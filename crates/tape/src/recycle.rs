@@ -95,8 +95,9 @@ pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
 }
 
 /// Gives a buffer back; one that somebody else still holds is left to its other owners.
-pub(crate) fn give<E: Real>(mut buffer: Arc<Vec<E>>) {
-    if Arc::get_mut(&mut buffer).is_none() {
+pub(crate) fn give<E: Real>(buffer: Arc<Vec<E>>) {
+    // Nobody makes weak pointers.
+    if Arc::strong_count(&buffer) != 1 {
         return;
     }
     with_pool(|pool: &mut Pool<E>| {

@@ -25,6 +25,14 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) label: Option<Label>,
 }
 
+impl<E: Real> TensorNode<E> {
+    /// Puts the value there, which has been computed.
+    pub(crate) fn set_value(&mut self, value: Tensor<E>) {
+        self.value = Some(value);
+        self.pending = 0;
+    }
+}
+
 /// The nodes in their order, and behind them the places of earlier ones: a node is large, so it is written where it
 /// stays, and forgotten there.
 pub(crate) struct Nodes<E: Real> {
