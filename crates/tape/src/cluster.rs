@@ -8,7 +8,7 @@
 //!
 //! The way of a program: [`schedule`] says which values are computed together and in what order,
 //! [`lower`] writes the list of instructions, [`plan`] finds places for the values (and keeps the plan,
-//! because the next step of a training asks for the same), [`run`] runs it, or [`single`] if there is one element.
+//! because the next step of a training asks for the same), [`run`] runs it, or [`short`] if there are few elements.
 
 mod compensated;
 mod deposit;
@@ -25,7 +25,8 @@ mod plan;
 mod repetition;
 mod run;
 mod schedule;
-mod single;
+mod short;
+
 #[cfg(test)]
 mod tests;
 
@@ -131,8 +132,8 @@ fn compute<E: Real>(
             lowering.lower(inner, schedule, first);
             if deposits.concern(&lowering.roots) {
                 deposit::run(&plans.get(lowering), lowering, deposits, results);
-            } else if lowering.shape.elements() == 1 {
-                single::run(lowering, results);
+            } else if short::FEW.contains(&lowering.shape.elements()) {
+                short::run(lowering, results);
             } else {
                 run::run(&plans.get(lowering), lowering, results);
             }
