@@ -126,6 +126,8 @@ fn compute<E: Real>(
         if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {
             let value = Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1);
             scratch.results.push((first, value));
+        } else if direct && let Some(value) = direct::value(inner, first) {
+            scratch.results.push((first, value));
         } else {
             let Scratch { schedule, lowering, plans, results, .. } = scratch;
             let mut frame = inner.profiler.as_ref().map(|profiler| profiler.fused());

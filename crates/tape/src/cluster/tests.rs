@@ -1,6 +1,7 @@
 //! Programs of many chunks, which the small tensors of other tests never have.
 
 use super::force_all;
+use crate::primitive::Primitive;
 use crate::registry;
 use crate::{Tape, Tensor, TensorVar, with_threads};
 
@@ -124,4 +125,66 @@ fn data_beyond_the_caches() {
     }
     assert!((total - y.iter().sum::<f64>()).abs() < 1e-7, "{total}");
     assert_eq!((y, total), with_threads(2, run));
+}
+
+/// A single operation on little data, a program over few elements, and a plan in chunks are three ways.
+#[test]
+fn little_data_have_the_bits_of_much_data() {
+    let long: [Tensor; 4] = [0.37, 0.11, 0.23, 0.53].map(|step| numbers(&[5000], step) * 1.5);
+    let few = |x: &Tensor| Tensor::from(x.as_slice()[..100].to_vec());
+    for &primitive in Primitive::ALL {
+        let arity = primitive.arity();
+        // All operands as tensors, and all but the first as numbers.
+        for numbers in [false, true] {
+            let values = |short: bool, apart: bool| {
+                let tape = Tape::new();
+                let operand = |k: usize| match (numbers && k > 0, short) {
+                    (true, _) => TensorVar::scalar_constant(0.25 * k as f64),
+                    (false, true) => tape.tensor(few(&long[k])),
+                    (false, false) => tape.tensor(&long[k]),
+                };
+                let operands: Vec<TensorVar> = (0..arity).map(operand).collect();
+                let y = TensorVar::primitive(primitive, &operands, 3);
+                let twice = y + operands[0];
+                let (inner, _) = registry::find::<f64>(y.tag);
+                force_all(inner, |list| match apart {
+                    true => list.push(y.index),
+                    false => list.extend([twice.index, y.index]),
+                });
+                let (y, twice) = (y.value(), twice.value());
+                let bits = |x: &Tensor| -> Vec<u64> {
+                    x.iter().take(100).map(|x| if x.is_nan() { 0 } else { x.to_bits() }).collect()
+                };
+                [bits(&y), bits(&twice)]
+            };
+            let much = values(false, false);
+            for apart in [true, false] {
+                assert_eq!(values(true, apart), much, "{} {numbers} {apart}", primitive.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn few_elements_repeat_and_add_up() {
+    let (whole, row, column) =
+        (numbers(&[5, 7], 0.37), numbers(&[7], 0.11), numbers(&[5, 1], 0.23));
+    let tape = Tape::new();
+    let (x, r, c) = (tape.tensor(&whole), tape.tensor(&row), tape.tensor(&column));
+    let y = x * r + c * 0.5;
+    let (total, of_all) = (y.sum().item(), (x * 1.0).sum().item());
+    let y = y.value();
+    for i in 0..5 {
+        for j in 0..7 {
+            let expected = whole[[i, j]] * row[[j]] + column[[i, 0]] * 0.5;
+            assert_eq!(y[[i, j]], expected, "{i} {j}");
+        }
+    }
+    assert!((total - y.iter().sum::<f64>()).abs() < 1e-14);
+    assert!((of_all - whole.iter().sum::<f64>()).abs() < 1e-14);
+    // No elements, and the sum of none.
+    let none = tape.tensor(Tensor::zeros([0, 7]));
+    assert_eq!((none * r + 1.0).value().len(), 0);
+    assert_eq!((none * r + 1.0).sum().item(), 0.0);
+    assert!((tape.tensor([-0.0]) * 1.0).sum().item().is_sign_positive());
 }
