@@ -1,15 +1,16 @@
 //! Fused work as machine code of x86-64.
 //!
 //! The interpreter reads the operands of every step from the cache and writes its result there. Here sums, products,
-//! comparisons and the like become loops of machine code in which what is computed stays in registers
-//! ([`stages`] says which instructions are one loop, [`registers`] what is in which register, [`encoder`] writes
-//! the bytes). Functions, as the exponential, and totals are steps of the interpreter between these loops, so all has the
-//! bits that it has there. Code is made for a plan that has been used enough to pay for it, and kept with the plan.
+//! comparisons and the like, and the commonest functions ([`functions`]), become loops of machine code in which what is
+//! computed stays in registers ([`stages`] says which instructions are one loop, [`registers`] what is in which register,
+//! [`encoder`] writes the bytes). Other functions, as the sine, and totals are steps of the interpreter between these
+//! loops. All has the bits that it has there. Code is made for a plan that has been used enough to pay for it, and kept with the plan.
 //! What runs it is the only `unsafe` ([`enter`]).
 
 mod encoder;
 mod enter;
 mod formula;
+mod functions;
 mod registers;
 mod stages;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::lower::Instruction;
 use super::plan::{Plan, Work};
 use crate::Real;
 use crate::machine_code::Executable;
@@ -26,14 +28,14 @@ use crate::vector::Level;
 
 use encoder::{FIXED, Form};
 pub(super) use enter::ChunkRows;
-use formula::Number;
+use formula::Repertoire;
 use registers::{Fixed, Row, Translator};
 use stages::stages;
 
 /// Code is made for a plan when it has done so much: elements times what one costs in additions. The interpreter
 /// takes some 100 microseconds for that, which is more than it takes to make the code.
 const ENOUGH: usize = 1 << 20;
-/// The code of longer programs would be far from fitting into the cache of instructions.
+/// How many formulas are made code: more would be far from fitting into the cache of instructions.
 const MOST: usize = 1 << 12;
 
 thread_local! {
@@ -105,17 +107,26 @@ impl Native {
             Level::Baseline => return None,
             level => level == Level::Avx512,
         };
-        if plan.work.steps.len() > MOST {
+        let form = Form { double: bytes == 8, wide };
+        let formulas = |functions| {
+            let repertoire = Repertoire { double: form.double, functions };
+            let len = |i: &Instruction| repertoire.formulas(i.primitive).len().max(1);
+            plan.instructions.iter().map(len).sum::<usize>()
+        };
+        // Functions are steps of the interpreter where they would be too long.
+        let functions = formulas(true) <= MOST;
+        if !functions && formulas(false) > MOST {
             return None;
         }
-        let native = Native::new(plan, Form { double: bytes == 8, wide })?;
+        let native = Native::new(plan, form, functions)?;
         // One loop for another is no gain.
         (native.work.steps.len() < plan.work.steps.len()).then_some(native)
     }
 
-    fn new(plan: &Plan, form: Form) -> Option<Native> {
-        let stages = stages(&plan.instructions, &plan.recorded_outputs, plan.repeated);
-        let mut translator = Translator::new(form);
+    fn new(plan: &Plan, form: Form, functions: bool) -> Option<Native> {
+        let repertoire = Repertoire { double: form.double, functions };
+        let stages = stages(&plan.instructions, &plan.recorded_outputs, plan.repeated, repertoire);
+        let mut translator = Translator::new(form, repertoire);
         let segment = |members: &Vec<u32>| {
             let (entry, rows) = translator.segment(&stages, members);
             Segment { entry, rows }
@@ -139,13 +150,10 @@ impl Native {
     pub(super) fn prepare<E: Real>(&self, constants: &[E], memory: &mut [E]) {
         let width = FIXED / size_of::<E>();
         for (fixed, vector) in self.fixed.iter().zip(memory.chunks_exact_mut(width)) {
-            let sign = 1 << (8 * size_of::<E>() - 1);
             vector.fill(match *fixed {
                 Fixed::Constant(c) => constants[c as usize],
-                Fixed::Number(Number::Zero) | Fixed::Spill(_) => E::ZERO,
-                Fixed::Number(Number::One) => E::ONE,
-                Fixed::Number(Number::Sign) => E::from_bits(sign),
-                Fixed::Number(Number::Magnitude) => E::from_bits(sign - 1),
+                Fixed::Bits(bits) => E::from_bits(bits),
+                Fixed::Spill(_) => E::ZERO,
             });
         }
     }

@@ -34,7 +34,9 @@ pub(crate) enum Opcode {
     Add = 0x58,
     Mul = 0x59,
     Sub = 0x5C,
+    Min = 0x5D,
     Div = 0x5E,
+    Max = 0x5F,
 }
 
 /// vzeroupper: code for shorter vectors is slow where upper halves are in use.

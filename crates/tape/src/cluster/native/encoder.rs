@@ -4,7 +4,7 @@
 //! over the vectors of the rows. The addresses go to general registers as far as these reach. All registers that hold
 //! vectors belong to the callee in the calling convention of System V, so nothing of them is saved.
 
-use super::formula::Comparison;
+use super::formula::{Comparison, Direction, Integer};
 use crate::machine_code::{Instruction, LEAVE_VECTORS, Length, Map, Opcode, Place, distance};
 
 /// What an instruction works on.
@@ -172,14 +172,39 @@ impl Encoder {
         self.write((Map::M0F, self.precision(), opcode as u8), (target, first, source), 0, None);
     }
 
-    /// `target = target * first + source`.
-    pub(super) fn multiply_add(&mut self, target: u8, first: u8, source: Source) {
-        self.write((Map::M0F38, 1, 0xA8), (target, first, source), 0, None);
+    /// `target = source + target * first`; minus the product if so.
+    pub(super) fn multiply_add(&mut self, minus: bool, target: u8, first: u8, source: Source) {
+        let opcode = if minus { 0xAC } else { 0xA8 };
+        self.write((Map::M0F38, 1, opcode), (target, first, source), 0, None);
     }
 
-    /// `target = first * source + target`.
-    pub(super) fn add_product(&mut self, target: u8, first: u8, source: Source) {
-        self.write((Map::M0F38, 1, 0xB8), (target, first, source), 0, None);
+    /// `target = target + first * source`; minus the product if so.
+    pub(super) fn add_product(&mut self, minus: bool, target: u8, first: u8, source: Source) {
+        let opcode = if minus { 0xBC } else { 0xB8 };
+        self.write((Map::M0F38, 1, opcode), (target, first, source), 0, None);
+    }
+
+    /// `target = first opcode source`, as integers.
+    pub(super) fn integer(&mut self, opcode: Integer, target: u8, first: u8, source: Source) {
+        let opcode = match (opcode, self.form.double) {
+            (Integer::Add, false) => 0xFE,
+            (Integer::Add, true) => 0xD4,
+            (Integer::Sub, false) => 0xFA,
+            (Integer::Sub, true) => 0xFB,
+        };
+        self.write((Map::M0F, 1, opcode), (target, first, source), 0, None);
+    }
+
+    /// `target` is `source` with its bits moved by so many places.
+    pub(super) fn shift(&mut self, direction: Direction, by: u8, target: u8, source: u8) {
+        // What is done stands where others have a register, and the result where they have an operand.
+        let what = match direction {
+            Direction::Left => 6,
+            Direction::Right => 2,
+        };
+        let opcode = if self.form.double { 0x73 } else { 0x72 };
+        let operands = (what, target, Source::Register(source));
+        self.write((Map::M0F, 1, opcode), operands, 0, Some(by));
     }
 
     /// Compares: the result is in register `mask`, a vector or, with 512 bits, a mask.

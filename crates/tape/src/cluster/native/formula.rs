@@ -1,5 +1,8 @@
 //! Which primitives are instructions, and which.
 
+use std::borrow::Cow;
+
+use super::functions;
 use crate::machine_code::Opcode;
 use crate::primitive::Primitive;
 
@@ -13,8 +16,24 @@ pub(super) fn commutes(opcode: Opcode) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Comparison {
+    Equal = 0,
+    Less = 1,
     LessOrEqual = 2,
     Greater = 14,
+}
+
+/// What is done to the bits of numbers as if they were integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Integer {
+    Add,
+    Sub,
+}
+
+/// Where bits are moved to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Left,
+    Right,
 }
 
 /// What an instruction computes from its operands `a`, `b`, `c`, `d`.
@@ -24,8 +43,14 @@ pub(super) enum Formula {
     Sqrt,
     /// `a opcode b`.
     Two(Opcode),
-    /// `a b + c`.
+    /// `a b + c`, rounded once.
     MulAdd,
+    /// `c - a b`, rounded once.
+    SubProduct,
+    /// `a` and `b` as integers.
+    Integer(Integer),
+    /// The bits of `a` moved by so many places.
+    Shift(Direction, u8),
     /// `c` where the comparison of `a` with `b` holds, else `d`.
     Select(Comparison),
 }
@@ -33,9 +58,9 @@ pub(super) enum Formula {
 impl Formula {
     pub(super) fn arity(self) -> usize {
         match self {
-            Formula::Sqrt => 1,
-            Formula::Two(_) => 2,
-            Formula::MulAdd => 3,
+            Formula::Sqrt | Formula::Shift(..) => 1,
+            Formula::Two(_) | Formula::Integer(_) => 2,
+            Formula::MulAdd | Formula::SubProduct => 3,
             Formula::Select(_) => 4,
         }
     }
@@ -50,6 +75,23 @@ pub(super) enum Number {
     Sign,
     /// All bits but the sign.
     Magnitude,
+    /// The number of these bits.
+    Bits(u64),
+}
+
+impl Number {
+    /// The bits of the number, with 64 or 32 bits.
+    pub(super) fn bits(self, double: bool) -> u64 {
+        let sign = if double { 1 << 63 } else { 1 << 31 };
+        match self {
+            Number::Zero => 0,
+            Number::One if double => 1.0_f64.to_bits(),
+            Number::One => 1.0_f32.to_bits().into(),
+            Number::Sign => sign,
+            Number::Magnitude => sign - 1,
+            Number::Bits(bits) => bits,
+        }
+    }
 }
 
 /// An operand within the formulas of a primitive.
@@ -62,12 +104,37 @@ pub(super) enum Part {
     Made(u8),
 }
 
-/// Up to three formulas one after the other; the value of the primitive is that of the last one.
-type Formulas = &'static [(Formula, [Part; 4])];
+/// A formula with its operands; what is beyond its arity means nothing.
+pub(super) type Line = (Formula, [Part; 4]);
+
+/// What is written as instructions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repertoire {
+    pub(super) double: bool,
+    /// Whether functions are, as far as they can be.
+    pub(super) functions: bool,
+}
+
+impl Repertoire {
+    /// Whether a primitive is computed by instructions.
+    pub(super) fn has(self, primitive: Primitive) -> bool {
+        let function = || functions::find(primitive, self.double).is_some();
+        !cheap(primitive).is_empty() || self.functions && function()
+    }
+
+    /// What a primitive is made of, one formula after the other; its value is that of the last one. Empty if it is a
+    /// step of the interpreter.
+    pub(super) fn formulas(self, primitive: Primitive) -> Cow<'static, [Line]> {
+        match functions::find(primitive, self.double) {
+            Some(function) if self.functions => Cow::Owned(function.lines()),
+            _ => Cow::Borrowed(cheap(primitive)),
+        }
+    }
+}
 
 /// What a primitive is made of; empty if it is a function. All is what the interpreter computes, to the bit; so the smaller
 /// and the larger one of two are functions: which of 0 and -0 they are is up to the compiler.
-pub(super) fn formulas(primitive: Primitive) -> Formulas {
+fn cheap(primitive: Primitive) -> &'static [Line] {
     use Comparison::{Greater, LessOrEqual};
     use Formula::{MulAdd, Select, Sqrt, Two};
     use Number::{Magnitude, One, Sign, Zero};
@@ -97,9 +164,4 @@ pub(super) fn formulas(primitive: Primitive) -> Formulas {
         ],
         _ => &[],
     }
-}
-
-/// Whether a primitive is computed by instructions, else it is a function.
-pub(super) fn is_instruction(primitive: Primitive) -> bool {
-    !formulas(primitive).is_empty()
 }

@@ -5,9 +5,10 @@
 //! 1966). Numbers that are the same for all elements are read before the loop, as far as there are registers left for them.
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::encoder::{Encoder, Form, Source};
-use super::formula::{Formula, Number, Part, commutes, formulas};
+use super::formula::{Formula, Integer, Part, Repertoire, commutes};
 use super::stages::Stages;
 use crate::cluster::lower::Operand;
 use crate::cluster::plan::Place;
@@ -18,7 +19,8 @@ use crate::machine_code::Opcode;
 pub(super) enum Fixed {
     /// A constant of the program.
     Constant(u32),
-    Number(Number),
+    /// The number of these bits.
+    Bits(u64),
     /// Room for what has no register at the moment.
     Spill(u32),
 }
@@ -27,6 +29,7 @@ pub(super) enum Fixed {
 pub(super) struct Translator {
     pub(super) encoder: Encoder,
     form: Form,
+    repertoire: Repertoire,
     /// What the segments need besides rows.
     pub(super) fixed: Vec<Fixed>,
 }
@@ -50,6 +53,23 @@ struct Step {
     next_out: u32,
     /// The row that the result goes to.
     row: Option<u32>,
+}
+
+impl Step {
+    fn operands(&self) -> &[u32] {
+        &self.operands[..self.formula.arity()]
+    }
+
+    /// Whether an operand has to be in a register; else it can be in memory as well.
+    fn needs_register(&self, k: usize) -> bool {
+        match self.formula {
+            Formula::Two(opcode) => k == 0 && !commutes(opcode),
+            Formula::Integer(opcode) => k == 0 && opcode == Integer::Sub,
+            Formula::Select(_) => k == 0 || k == 3,
+            Formula::Shift(..) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What is known of a value.
@@ -81,16 +101,16 @@ impl From<Home> for Source {
 const NEVER: u32 = u32::MAX;
 
 impl Translator {
-    pub(super) fn new(form: Form) -> Self {
-        Translator { encoder: Encoder::new(form), form, fixed: Vec::new() }
+    pub(super) fn new(form: Form, repertoire: Repertoire) -> Self {
+        Translator { encoder: Encoder::new(form), form, repertoire, fixed: Vec::new() }
     }
 
     /// Writes the code of a segment; where it begins, and its rows.
     pub(super) fn segment(&mut self, stages: &Stages, members: &[u32]) -> (usize, Vec<Row>) {
-        let mut list = List::new(&mut self.fixed);
+        let mut list = List::new(self.repertoire, &mut self.fixed);
         members.iter().for_each(|&v| list.instruction(stages, v));
         let List { steps, values, rows, .. } = list;
-        let (steps, pressure) = with_next_uses(steps, values.len());
+        let (steps, pressure) = with_next_uses(steps, &values);
         let entry = self.encoder.begin(rows.len());
         let mut allocation = Allocation {
             encoder: &mut self.encoder,
@@ -111,6 +131,7 @@ impl Translator {
 
 /// The steps of a segment as they are written.
 struct List<'f> {
+    repertoire: Repertoire,
     steps: Vec<Step>,
     values: Vec<Value>,
     rows: Vec<Row>,
@@ -122,8 +143,9 @@ struct List<'f> {
 }
 
 impl<'f> List<'f> {
-    fn new(fixed: &'f mut Vec<Fixed>) -> Self {
+    fn new(repertoire: Repertoire, fixed: &'f mut Vec<Fixed>) -> Self {
         List {
+            repertoire,
             steps: Vec::new(),
             values: Vec::new(),
             rows: Vec::new(),
@@ -136,22 +158,24 @@ impl<'f> List<'f> {
 
     fn instruction(&mut self, stages: &Stages, v: u32) {
         let instruction = &stages.instructions[v as usize];
-        let formulas = formulas(instruction.primitive);
-        let mut made = [0; 3];
-        for (k, &(formula, parts)) in formulas.iter().enumerate() {
+        let mut made: SmallVec<[u32; 4]> = SmallVec::new();
+        for &(formula, parts) in self.repertoire.formulas(instruction.primitive).iter() {
             let mut operands = [0; 4];
             for (number, part) in operands.iter_mut().zip(parts).take(formula.arity()) {
                 *number = match part {
                     Part::Operand(k) => self.operand(stages, instruction.operands[k as usize]),
-                    Part::Fixed(number) => self.fixed(Fixed::Number(number)),
+                    Part::Fixed(number) => {
+                        self.fixed(Fixed::Bits(number.bits(self.repertoire.double)))
+                    }
                     Part::Made(k) => made[k as usize],
                 };
             }
-            made[k] = self.value(None);
-            let (out, next, next_out) = (made[k], [NEVER; 4], NEVER);
+            let out = self.value(None);
+            made.push(out);
+            let (next, next_out) = ([NEVER; 4], NEVER);
             self.steps.push(Step { formula, operands, next, out, next_out, row: None });
         }
-        let value = made[formulas.len() - 1];
+        let &value = made.last().expect("at least one formula");
         self.of_value.insert(v, value);
         if let Some(place) = stages.places[v as usize] {
             let row = self.row(place);
@@ -211,22 +235,36 @@ fn number_of(list: &mut Vec<Fixed>, fixed: Fixed) -> u32 {
     }) as u32
 }
 
-/// The steps with the next uses of their operands, and how many values are in use at once at most.
-fn with_next_uses(mut steps: Vec<Step>, values: usize) -> (Vec<Step>, usize) {
-    let mut next = vec![NEVER; values];
+/// The steps with the next uses of their operands, and how many values that are not fixed are in use at once at most.
+fn with_next_uses(mut steps: Vec<Step>, values: &[Value]) -> (Vec<Step>, usize) {
+    let is_fixed = |v: u32| matches!(values[v as usize].home, Some(Home::Fixed(_)));
+    let mut next = vec![NEVER; values.len()];
+    // What comes from a row is in use from where it is read first.
+    let mut first = vec![NEVER; values.len()];
+    for (number, step) in steps.iter().enumerate().rev() {
+        first[step.out as usize] = number as u32;
+        step.operands().iter().for_each(|&v| first[v as usize] = number as u32);
+    }
     let (mut alive, mut pressure) = (0usize, 0);
     for (number, step) in steps.iter_mut().enumerate().rev() {
+        let number = number as u32;
         step.next_out = next[step.out as usize];
         alive -= usize::from(step.next_out != NEVER);
-        let arity = step.formula.arity();
-        for (next_use, &operand) in step.next.iter_mut().zip(&step.operands[..arity]) {
+        let operands: SmallVec<[u32; 4]> = step.operands().into();
+        for (next_use, &operand) in step.next.iter_mut().zip(&operands) {
             *next_use = next[operand as usize];
         }
-        for &operand in &step.operands[..arity] {
-            alive += usize::from(next[operand as usize] == NEVER);
-            next[operand as usize] = number as u32;
+        for &operand in &operands {
+            let known = next[operand as usize] != NEVER || is_fixed(operand);
+            alive += usize::from(!known);
+            next[operand as usize] = number;
         }
         pressure = pressure.max(alive);
+        let mut read: SmallVec<[u32; 4]> = operands;
+        read.sort_unstable();
+        read.dedup();
+        let begins = |v: &&u32| first[**v as usize] == number && !is_fixed(**v);
+        alive -= read.iter().filter(begins).count();
     }
     (steps, pressure)
 }
@@ -250,7 +288,10 @@ impl Allocation<'_> {
     fn pin(&mut self, steps: &[Step], pressure: usize) {
         let mut uses = vec![0u32; self.values.len()];
         for step in steps {
-            step.operands[..step.formula.arity()].iter().for_each(|&v| uses[v as usize] += 1);
+            for (k, &v) in step.operands().iter().enumerate() {
+                // Where it must be in a register it costs an instruction more.
+                uses[v as usize] += if step.needs_register(k) { 3 } else { 1 };
+            }
         }
         let is_fixed = |v: &usize| matches!(self.values[*v].home, Some(Home::Fixed(_)));
         let mut fixed: Vec<usize> = (0..self.values.len()).filter(is_fixed).collect();
@@ -271,14 +312,8 @@ impl Allocation<'_> {
         self.in_use = 0;
         let mut order: [usize; 4] = std::array::from_fn(|k| k);
         // What is in memory had better be the last operand.
-        let in_memory = |k: usize| {
-            self.values[step.operands[k] as usize].register.is_none() && step.next[k] == NEVER
-        };
-        let commutes = match step.formula {
-            Formula::Two(opcode) => commutes(opcode),
-            formula => formula == Formula::MulAdd,
-        };
-        if commutes && in_memory(0) {
+        let commutes = step.formula.arity() > 1 && !step.needs_register(0);
+        if commutes && self.in_memory(step, 0) {
             order.swap(0, 1);
         }
         let [a, b, c, d] = order;
@@ -295,20 +330,41 @@ impl Allocation<'_> {
                 self.encoder.two(opcode, target, a, b);
                 target
             }
-            Formula::MulAdd => {
-                let (a, b, c) = (self.loaded(step, a), self.loaded(step, b), self.source(step, c));
-                let target = self.target(step);
-                // One operand is overwritten by the result.
-                if c == Source::Register(target) {
-                    self.encoder.add_product(target, a, Source::Register(b));
-                } else if target == b {
-                    self.encoder.multiply_add(target, a, c);
+            Formula::MulAdd | Formula::SubProduct => {
+                let minus = step.formula == Formula::SubProduct;
+                // One operand is overwritten by the result: the sum, if it is not used again.
+                let (a, b, c) = if self.leaves_register(step, c) {
+                    let (a, c) = (self.loaded(step, a), self.loaded(step, c));
+                    (a, self.source(step, b), Source::Register(c))
                 } else {
+                    let (a, b) = (self.loaded(step, a), self.loaded(step, b));
+                    (a, Source::Register(b), self.source(step, c))
+                };
+                let target = self.target(step);
+                if c == Source::Register(target) {
+                    self.encoder.add_product(minus, target, a, b);
+                } else if b == Source::Register(target) {
+                    self.encoder.multiply_add(minus, target, a, c);
+                } else if let Source::Register(b) = b {
                     if target != a {
                         self.encoder.load(target, Source::Register(a));
                     }
-                    self.encoder.multiply_add(target, b, c);
+                    self.encoder.multiply_add(minus, target, b, c);
+                } else {
+                    unreachable!("a factor is in memory only if the sum leaves its register");
                 }
+                target
+            }
+            Formula::Integer(opcode) => {
+                let (a, b) = (self.loaded(step, a), self.source(step, b));
+                let target = self.target(step);
+                self.encoder.integer(opcode, target, a, b);
+                target
+            }
+            Formula::Shift(direction, by) => {
+                let a = self.loaded(step, a);
+                let target = self.target(step);
+                self.encoder.shift(direction, by, target, a);
                 target
             }
             Formula::Select(how) => {
@@ -346,19 +402,36 @@ impl Allocation<'_> {
         register
     }
 
-    /// An operand: in memory, if it is there and not used again.
+    /// Whether an operand is read from memory where it can be: it is there alone, and not used again or the same for all
+    /// elements.
+    fn in_memory(&self, step: &Step, k: usize) -> bool {
+        let value = &self.values[step.operands[k] as usize];
+        let fixed = matches!(value.home, Some(Home::Fixed(_)));
+        value.register.is_none() && (fixed || step.next[k] == NEVER)
+    }
+
+    /// Whether an operand is in a register that is free behind the step, and is no other operand.
+    fn leaves_register(&self, step: &Step, k: usize) -> bool {
+        let value = &self.values[step.operands[k] as usize];
+        let others = step.operands().iter().filter(|&&v| v == step.operands[k]).count();
+        value.register.is_some() && !value.pinned && step.next[k] == NEVER && others == 1
+    }
+
+    /// An operand: in memory, if that is as good.
     fn source(&mut self, step: &Step, k: usize) -> Source {
         let value = &self.values[step.operands[k] as usize];
-        match (value.register, value.home) {
-            (None, Some(home)) if step.next[k] == NEVER => home.into(),
+        match value.home {
+            Some(home) if self.in_memory(step, k) => home.into(),
             _ => Source::Register(self.loaded(step, k)),
         }
     }
 
-    /// A register for the result. The operands are read by then: those that are not used again leave theirs.
+    /// A register for the result. The operands are read by then: those that are not used again leave theirs, of which
+    /// the last one is taken.
     fn target(&mut self, step: &Step) -> u8 {
         self.in_use = 0;
-        for (&v, &next) in step.operands.iter().zip(&step.next).take(step.formula.arity()) {
+        let mut left = None;
+        for (&v, &next) in step.operands().iter().zip(&step.next) {
             let value = &mut self.values[v as usize];
             value.next_use = next;
             if next == NEVER
@@ -366,9 +439,10 @@ impl Allocation<'_> {
                 && let Some(register) = value.register.take()
             {
                 self.registers[register as usize] = None;
+                left = Some(register);
             }
         }
-        self.fresh()
+        left.unwrap_or_else(|| self.fresh())
     }
 
     /// A register for something new.

@@ -2,9 +2,10 @@
 //!
 //! A value is in a register within a segment and in a row of the scratch memory between two steps, so there should be few
 //! segments with few values between them. All instructions that need no function of another value are one segment;
-//! then come those functions, then all that needs nothing but these, and so on.
+//! then come those functions, then all that needs nothing but these, and so on. A function here is what the
+//! interpreter computes; those that are written as instructions ([`Repertoire`]) are as any other instruction.
 
-use super::formula::is_instruction;
+use super::formula::Repertoire;
 use crate::cluster::lower::{Instruction, Operand, Output};
 use crate::cluster::plan::{Code, Leaving, Place, Step, Work, shared};
 use crate::primitive::Primitive;
@@ -53,12 +54,17 @@ enum Unit {
 }
 
 /// The stages of a program with so many repeated inputs.
-pub(super) fn stages(recorded: &[Instruction], outputs: &[Output], repeated: usize) -> Stages {
+pub(super) fn stages(
+    recorded: &[Instruction],
+    outputs: &[Output],
+    repeated: usize,
+    repertoire: Repertoire,
+) -> Stages {
     let (instructions, outputs) = expanded(recorded, outputs);
     let (instructions, outputs) = shared(&instructions, &outputs);
-    let uses = Uses::new(&instructions, &outputs);
-    let stage = sunk(&instructions, &uses, earliest(&instructions));
-    let units = units(&instructions, &uses, &stage);
+    let uses = Uses::new(&instructions, &outputs, repertoire);
+    let stage = sunk(&instructions, &uses, earliest(&instructions, &uses));
+    let units = units(&uses, &stage);
 
     let mut rows = Rows::default();
     let mut constant = |operand: &Operand| {
@@ -167,15 +173,18 @@ struct Uses {
     needed: Vec<bool>,
     /// Whether it leaves the program.
     leaves: Vec<bool>,
+    /// Whether it is computed by instructions.
+    coded: Vec<bool>,
 }
 
 impl Uses {
-    fn new(instructions: &[Instruction], outputs: &[Output]) -> Uses {
+    fn new(instructions: &[Instruction], outputs: &[Output], repertoire: Repertoire) -> Uses {
         let len = instructions.len();
         let mut uses = Uses {
             readers: vec![Vec::new(); len],
             needed: vec![false; len],
             leaves: vec![false; len],
+            coded: instructions.iter().map(|i| repertoire.has(i.primitive)).collect(),
         };
         for output in outputs {
             if let Output::Each(Operand::Value(v)) | Output::Total(Operand::Value(v)) = *output {
@@ -197,14 +206,10 @@ impl Uses {
 }
 
 /// The number of the first segment that an instruction can be in, or of the segment that a function comes behind.
-fn earliest(instructions: &[Instruction]) -> Vec<u32> {
+fn earliest(instructions: &[Instruction], uses: &Uses) -> Vec<u32> {
     let mut stage: Vec<u32> = Vec::with_capacity(instructions.len());
-    for instruction in instructions {
-        let here = is_instruction(instruction.primitive);
-        let after = |v: usize| {
-            let function = !is_instruction(instructions[v].primitive);
-            stage[v] + u32::from(here && function)
-        };
+    for (instruction, &here) in instructions.iter().zip(&uses.coded) {
+        let after = |v: usize| stage[v] + u32::from(here && !uses.coded[v]);
         stage.push(values(instruction).map(after).max().unwrap_or(0));
     }
     stage
@@ -213,9 +218,7 @@ fn earliest(instructions: &[Instruction]) -> Vec<u32> {
 /// Moves instructions to the segment that needs them, where no more values are between segments then.
 fn sunk(instructions: &[Instruction], uses: &Uses, mut stage: Vec<u32>) -> Vec<u32> {
     for v in (0..instructions.len()).rev() {
-        let movable =
-            is_instruction(instructions[v].primitive) && uses.needed[v] && !uses.leaves[v];
-        if !movable {
+        if !uses.coded[v] || !uses.needed[v] || uses.leaves[v] {
             continue;
         }
         let first = uses.readers[v].iter().map(|&reader| stage[reader as usize]).min();
@@ -224,10 +227,10 @@ fn sunk(instructions: &[Instruction], uses: &Uses, mut stage: Vec<u32>) -> Vec<u
         let mut kept = 0;
         for operand in values(&instructions[v]) {
             let within = |&reader: &u32| {
-                is_instruction(instructions[reader as usize].primitive)
+                uses.coded[reader as usize]
                     && (stage[reader as usize] == stage[operand] || reader == v as u32)
             };
-            let in_registers = is_instruction(instructions[operand].primitive)
+            let in_registers = uses.coded[operand]
                 && !uses.leaves[operand]
                 && uses.readers[operand].iter().all(within);
             kept += u32::from(in_registers);
@@ -240,10 +243,10 @@ fn sunk(instructions: &[Instruction], uses: &Uses, mut stage: Vec<u32>) -> Vec<u
 }
 
 /// The order.
-fn units(instructions: &[Instruction], uses: &Uses, stage: &[u32]) -> Vec<Unit> {
+fn units(uses: &Uses, stage: &[u32]) -> Vec<Unit> {
     let mut order: Vec<u32> =
-        (0..instructions.len() as u32).filter(|&v| uses.needed[v as usize]).collect();
-    let is_function = |v: u32| !is_instruction(instructions[v as usize].primitive);
+        (0..stage.len() as u32).filter(|&v| uses.needed[v as usize]).collect();
+    let is_function = |v: u32| !uses.coded[v as usize];
     // It is a stable one, so operands stay before those that read them.
     order.sort_by_key(|&v| (stage[v as usize], is_function(v)));
     let mut units: Vec<Unit> = Vec::new();

@@ -1,5 +1,7 @@
 //! Machine code against the interpreter, bit for bit, in every form that this processor has.
 
+mod functions;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use smallvec::SmallVec;
@@ -8,7 +10,6 @@ use super::super::lower::{Instruction, Operand, Output};
 use super::super::plan::{Plan, Step};
 use super::super::repetition::Repetition;
 use super::super::run::{Data, run_on};
-use super::formula::is_instruction;
 use super::*;
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
@@ -30,11 +31,13 @@ impl<E: Real> Case<E> {
         Plan::new(&self.instructions, &self.outputs, constants, repeated)
     }
 
-    /// The outputs and the totals by the interpreter, or by the code of a form.
-    fn run(&self, form: Option<Form>) -> Vec<Vec<E>> {
+    /// The outputs and the totals by the interpreter, or by the code of a form, with functions in it or without.
+    fn run(&self, form: Option<(Form, bool)>) -> Vec<Vec<E>> {
         let mut plan = self.plan();
-        let native = form.and_then(|form| Native::new(&plan, form)).map(Box::new);
-        assert!(native.is_some() || form.is_none() || !self.is_all_code(), "no code");
+        let native = form.and_then(|(form, functions)| Native::new(&plan, form, functions));
+        let native = native.map(Box::new);
+        let is_code = form.is_some_and(|(_, functions)| self.is_all_code(functions));
+        assert!(native.is_some() || !is_code, "no code");
         plan.native = Later { done: AtomicUsize::new(0), native: OnceLock::from(native) };
         let n = self.shape.elements();
         let mut results: Vec<Vec<E>> = vec![vec![E::ONE; n]; plan.each];
@@ -52,12 +55,13 @@ impl<E: Real> Case<E> {
     }
 
     /// Whether there is a value, and all are computed by instructions.
-    fn is_all_code(&self) -> bool {
+    fn is_all_code(&self, functions: bool) -> bool {
+        let repertoire = Repertoire { double: size_of::<E>() == 8, functions };
         let is_value = |output: &Output| {
             matches!(output, Output::Each(Operand::Value(_)) | Output::Total(Operand::Value(_)))
         };
         self.outputs.iter().any(is_value)
-            && self.instructions.iter().all(|i| is_instruction(i.primitive))
+            && self.instructions.iter().all(|i| repertoire.has(i.primitive))
     }
 
     /// Compares; the share of finite numbers.
@@ -85,15 +89,17 @@ fn same<E: Real>(made: E, expected: E) -> bool {
     made.bits() == expected.bits() || (made.is_nan() && expected.is_nan())
 }
 
-fn forms<E: Real>() -> Vec<Form> {
+/// The forms, with functions in the code and without.
+fn forms<E: Real>() -> Vec<(Form, bool)> {
     let double = size_of::<E>() == 8;
-    let form = |wide| Form { double, wide };
-    match Level::best() {
-        Level::Baseline => vec![],
+    let wide: &[bool] = match Level::best() {
+        Level::Baseline => &[],
         // The interpreter is compiled for longer vectors then, but has the same bits.
-        Level::Avx512 => vec![form(false), form(true)],
-        Level::Avx2 => vec![form(false)],
-    }
+        Level::Avx512 => &[false, true],
+        Level::Avx2 => &[false],
+    };
+    let form = |&wide| Form { double, wide };
+    wide.iter().map(form).flat_map(|form| [(form, false), (form, true)]).collect()
 }
 
 const SPECIAL: [f64; 12] = [
@@ -220,7 +226,8 @@ fn primitives() -> Vec<Primitive> {
 }
 
 fn instructions() -> Vec<Primitive> {
-    primitives().into_iter().filter(|&p| is_instruction(p)).collect()
+    let repertoire = Repertoire { double: true, functions: false };
+    primitives().into_iter().filter(|&p| repertoire.has(p)).collect()
 }
 
 #[test]
@@ -314,16 +321,17 @@ fn functions_stand_between_few_segments() {
     };
     let instructions = [
         one(Primitive::Neg, x),
-        one(Primitive::Exp, value(0)),
+        one(Primitive::Sin, value(0)),
         two(Primitive::Add, value(1), Operand::Constant(0)),
-        one(Primitive::Ln, value(2)),
+        one(Primitive::Cos, value(2)),
         two(Primitive::Mul, x, x),
         two(Primitive::Add, value(3), value(4)),
         one(Primitive::Sqrt, value(4)),
         two(Primitive::Div, value(6), value(2)),
     ];
     let outputs = [Output::Total(value(5)), Output::Each(value(7))];
-    let stages = stages(&instructions, &outputs, 0);
+    let repertoire = Repertoire { double: true, functions: true };
+    let stages = stages(&instructions, &outputs, 0, repertoire);
     let segments = stages.work.steps.iter().filter(|step| matches!(step, Step::Segment(_))).count();
     assert_eq!((segments, stages.work.steps.len()), (3, 6), "{:?}", stages.work);
     // The argument of one function, its result, that of the other one: no two of them at once.

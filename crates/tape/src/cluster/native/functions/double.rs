@@ -1,0 +1,205 @@
+//! What the files `exponential`, `logarithm`, `hyperbolic` and `double` of `vector` compute, where everything is
+//! explained.
+
+use std::f64::consts::LOG2_E;
+
+use super::super::formula::Comparison::{Equal, Greater, Less};
+use super::super::formula::Direction::{Left, Right};
+use super::term::{Bits, poly};
+
+type Term<'l> = super::term::Term<'l, f64>;
+
+const SHIFT: f64 = 6_755_399_441_055_744.0;
+const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
+const LN2_LOW: f64 = -1.7239444525614835e-13;
+
+fn nearest(x: Term<'_>) -> Term<'_> {
+    (x + SHIFT) - SHIFT
+}
+
+fn pow2(n: Term<'_>) -> Term<'_> {
+    (n + (SHIFT + 1023.0)).shifted(Left, 52)
+}
+
+fn scale<'l>(x: Term<'l>, n: Term<'l>) -> Term<'l> {
+    let half = nearest(0.5 * n);
+    x * pow2(half) * pow2(n - half)
+}
+
+fn two_sum<'l>(a: Term<'l>, b: Term<'l>) -> (Term<'l>, Term<'l>) {
+    let s = a + b;
+    let of_b = s - a;
+    (s, (a - (s - of_b)) + (b - of_b))
+}
+
+fn fast_two_sum<'l>(a: Term<'l>, b: Term<'l>) -> (Term<'l>, Term<'l>) {
+    let s = a + b;
+    (s, b - (s - a))
+}
+
+fn exp_tail(r: Term<'_>) -> Term<'_> {
+    poly(
+        r,
+        &[
+            0.5,
+            0.1666666666666667,
+            0.041666666666666685,
+            0.008333333333326082,
+            0.0013888888888874294,
+            0.0001984126987500567,
+            2.4801587347587177e-05,
+            2.7557255166245233e-06,
+            2.7557252673292366e-07,
+            2.5105314116534945e-08,
+            2.092167017912071e-09,
+        ],
+    )
+}
+
+fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>, Term<'_>) {
+    let n = nearest(x * LOG2_E);
+    let high = x.sub_product(n, LN2_HIGH);
+    let low = n * LN2_LOW;
+    let r = high - low;
+    let rest = (high - r) - low;
+    (n, r, (r * r).mul_add(exp_tail(r), rest))
+}
+
+pub(super) fn exp(x: Term<'_>) -> Term<'_> {
+    let x = x.clamp(-746.0, 710.0);
+    let n = nearest(x * LOG2_E);
+    let r = x.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
+    scale(1.0 + (r * r).mul_add(exp_tail(r), r), n)
+}
+
+pub(super) fn exp2(x: Term<'_>) -> Term<'_> {
+    let x = x.clamp(-1080.0, 1025.0);
+    let n = nearest(x);
+    let r = x - n;
+    let q = poly(
+        r,
+        &[
+            std::f64::consts::LN_2,
+            0.24022650695910072,
+            0.055504108664821625,
+            0.009618129107628487,
+            0.001333355814640629,
+            0.0001540353039335456,
+            1.5252733841785816e-05,
+            1.3215486823495732e-06,
+            1.017805697025038e-07,
+            7.054891387020564e-09,
+            4.4558387461354103e-10,
+            2.5737932444201745e-11,
+        ],
+    );
+    scale(r.mul_add(q, 1.0), n)
+}
+
+pub(super) fn exp_m1(x: Term<'_>) -> Term<'_> {
+    let (n, r, t) = reduced(x.clamp(-50.0, 710.0));
+    let half = pow2(n - 1.0);
+    let (sum, rest) = two_sum(half - 0.5, half * r);
+    let y = 2.0 * (sum + (rest + half * t));
+    x.abs().select(Less, 1e-17, x, y)
+}
+
+pub(super) fn sigmoid(x: Term<'_>) -> Term<'_> {
+    let (n, r, t) = reduced((-x).clamp(-40.0, 746.0));
+    let (sum, rest) = fast_two_sum(1.0 + pow2((-n).clamp(-1000.0, 1000.0)), r);
+    scale(1.0 / (sum + (rest + t)), -n)
+}
+
+pub(super) fn softplus(x: Term<'_>) -> Term<'_> {
+    let (n, r, t) = reduced((-x.abs()).clamp(-746.0, 0.0));
+    let (sum, rest) = fast_two_sum(x.term(1.0), r);
+    let (sum, rest) = fast_two_sum(sum, rest + t);
+    let positive = x.select(Greater, 0.0, x, 0.0);
+    let y = positive + ln_1p_pair(scale(sum, n), scale(rest, n));
+    // Only NaN differs from itself.
+    x.select(Equal, x, y, x)
+}
+
+pub(super) fn tanh(x: Term<'_>) -> Term<'_> {
+    let a = x.abs().clamp(0.0, 20.0);
+    let z = a * a;
+    let p = poly(
+        z,
+        &[
+            -0.3333333333333333,
+            0.13333333333330366,
+            -0.053968253964912095,
+            0.021869488389248685,
+            -0.008863232211891515,
+            0.0035920841829763617,
+            -0.0014554712030310896,
+            0.0005880791009559692,
+            -0.00023230981495909138,
+            8.16240610675778e-05,
+            -1.837849140380553e-05,
+        ],
+    );
+    let near = (a * z).mul_add(p, a);
+    let (n, r, t) = reduced(2.0 * a);
+    let power = pow2(n);
+    let far = 1.0 - 2.0 / (power.mul_add(r, power + 1.0) + power * t);
+    a.select(Less, 0.6, near, far).copysign(x)
+}
+
+fn split(x: Term<'_>) -> (Term<'_>, Term<'_>) {
+    const ONE: u64 = 0x3ff0_0000_0000_0000;
+    const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+    let tiny = f64::MIN_POSITIVE;
+    let bits = x.select(Less, tiny, x * 18_014_398_509_481_984.0, x);
+    let sum = bits.integer_add(Bits(ONE - SQRT_HALF));
+    let m = bits.integer_sub(sum.and(Bits(0xfff0_0000_0000_0000))).integer_add(Bits(ONE));
+    let k = sum.shifted(Right, 52).or(Bits(0x4330_0000_0000_0000)) - 4_503_599_627_370_496.0;
+    (k - x.select(Less, tiny, 1077.0, 1023.0), m)
+}
+
+fn series(z: Term<'_>) -> Term<'_> {
+    let p = poly(
+        z,
+        &[
+            0.666666666666667,
+            0.3999999999989789,
+            0.2857142862665141,
+            0.22222211031749325,
+            0.18182896207631685,
+            0.15331497764506818,
+            0.1461909699201228,
+        ],
+    );
+    z * p
+}
+
+fn assemble<'l>(k: Term<'l>, f: Term<'l>, c: Term<'l>) -> Term<'l> {
+    let half = 0.5 * f * f;
+    let s = f / (2.0 + f);
+    let tail = s.mul_add(half + series(s * s), k.mul_add(LN2_LOW, c));
+    k * LN2_HIGH - ((half - tail) - f)
+}
+
+fn ends<'l>(x: Term<'l>, y: Term<'l>) -> Term<'l> {
+    let y = x.select(Less, f64::INFINITY, y, x);
+    let y = x.select(Less, 0.0, f64::NAN, y);
+    x.select(Equal, 0.0, f64::NEG_INFINITY, y)
+}
+
+pub(super) fn ln(x: Term<'_>) -> Term<'_> {
+    let (k, m) = split(x);
+    ends(x, assemble(k, m - 1.0, x.term(0.0)))
+}
+
+pub(super) fn ln_1p(x: Term<'_>) -> Term<'_> {
+    let y = ends(1.0 + x, ln_1p_pair(x, x.term(0.0)));
+    x.abs().select(Less, 1e-17, x, y)
+}
+
+fn ln_1p_pair<'l>(a: Term<'l>, b: Term<'l>) -> Term<'l> {
+    let (sum, rest) = two_sum(a.term(1.0), a);
+    let (k, m) = split(sum);
+    let f = k.select(Equal, 0.0, a, m - 1.0);
+    let c = k.select(Equal, 0.0, b, b + rest);
+    assemble(k, f, c / sum)
+}
