@@ -3,7 +3,7 @@
 //! The interpreter reads the operands of every step from the cache and writes its result there. Here sums, products,
 //! comparisons and the like, and the commonest functions ([`functions`]), become loops of machine code in which what is
 //! computed stays in registers ([`stages`] says which instructions are one loop, [`registers`] what is in which register,
-//! [`encoder`] writes the bytes). Other functions, as the sine, and totals are steps of the interpreter between these
+//! [`encoder`] writes the bytes; [`steps`] is what they have in common). Other functions, as the sine, and totals are steps of the interpreter between these
 //! loops. All has the bits that it has there. Code is made for a plan that has been used enough to pay for it, and kept with the plan.
 //! What runs it is the only `unsafe` ([`enter`]).
 
@@ -13,6 +13,7 @@ mod formula;
 mod functions;
 mod registers;
 mod stages;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lower::Instruction;
-use super::plan::{Plan, Work};
+use super::plan::{Plan, Step, Work};
 use crate::Real;
 use crate::machine_code::Executable;
 use crate::vector::Level;
@@ -29,8 +30,9 @@ use crate::vector::Level;
 use encoder::{FIXED, Form};
 pub(super) use enter::ChunkRows;
 use formula::Repertoire;
-use registers::{Fixed, Row, Translator};
+use registers::Translator;
 use stages::stages;
+use steps::{Fixed, Row};
 
 /// Code is made for a plan when it has done so much: elements times what one costs in additions. The interpreter
 /// takes some 100 microseconds for that, which is more than it takes to make the code.
@@ -127,16 +129,20 @@ impl Native {
         let repertoire = Repertoire { double: form.double, functions };
         let stages = stages(&plan.instructions, &plan.recorded_outputs, plan.repeated, repertoire);
         let mut translator = Translator::new(form, repertoire);
-        let segment = |members: &Vec<u32>| {
-            let (entry, rows) = translator.segment(&stages, members);
-            Segment { entry, rows }
-        };
-        let segments: Vec<Segment> = stages.segments.iter().map(segment).collect();
+        let segments = stages.segments.iter().map(|members| translator.segment(&stages, members));
+        let segments: Vec<Segment> = segments.collect();
         if segments.is_empty() {
             return None;
         }
         let code = Executable::new(&translator.encoder.bytes)?;
         Some(Native { work: stages.work, form, code, segments, fixed: translator.fixed })
+    }
+
+    /// Whether all is one loop, besides totals. Then memory is read while the loop computes, and the processor sees by
+    /// itself what will be read next.
+    pub(super) fn is_one_loop(&self) -> bool {
+        let mut steps = self.work.steps.iter().filter(|step| !matches!(step, Step::Total { .. }));
+        matches!((steps.next(), steps.next()), (Some(Step::Segment(_)), None))
     }
 
     /// The bytes of memory that are needed besides rows: numbers that are fixed, and vectors for the last elements of the

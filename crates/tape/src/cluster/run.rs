@@ -46,7 +46,7 @@ struct Run<'a, 'd, E: Real> {
     summed: usize,
     /// The distance of the rows in the scratch memory.
     row: usize,
-    /// Whether the next chunk is fetched while one is computed.
+    /// Whether the next chunk is fetched while one is computed: where there are several loops over a chunk.
     far: bool,
     /// All blocks, and in how many parts they are done.
     blocks: usize,
@@ -140,6 +140,7 @@ pub(super) fn run_with<'o, E: Real>(
     });
     let chunk = longer * summed;
     let row = chunk.next_multiple_of(ALIGNMENT);
+    let far = far && !native.is_some_and(Native::is_one_loop);
     let blocks = len.div_ceil(summed * BLOCK);
     let parallel = len * plan.cost >= PARALLEL;
     let parts = if parallel { (2 * threads::available()).min(blocks) } else { 1 };

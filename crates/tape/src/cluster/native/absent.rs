@@ -34,6 +34,10 @@ pub(super) struct ChunkRows<'c, 'a, 'm, E> {
 }
 
 impl Native {
+    pub(super) fn is_one_loop(&self) -> bool {
+        match self.nothing {}
+    }
+
     pub(super) fn extra(&self) -> usize {
         match self.nothing {}
     }

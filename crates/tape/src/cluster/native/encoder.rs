@@ -1,7 +1,7 @@
 //! The few instructions of a segment, as bytes.
 //!
-//! A segment is a function of (addresses of rows, address of the numbers that are fixed, first byte, last byte) with a loop
-//! over the vectors of the rows. The addresses go to general registers as far as these reach. All registers that hold
+//! A segment is a function of (addresses of rows, address of the numbers that are fixed, first byte, last byte) with loops
+//! over the vectors of the rows, one of which may do two vectors at once. The addresses go to general registers as far as these reach. All registers that hold
 //! vectors belong to the callee in the calling convention of System V, so nothing of them is saved.
 
 use super::formula::{Comparison, Direction, Integer};
@@ -32,8 +32,8 @@ impl Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Register(u8),
-    /// The vector of this turn of the loop in a row.
-    Row(u32),
+    /// The vector of this turn of the loop in a row, or one so many vectors behind it.
+    Row(u32, u8),
     /// A vector that is the same in all turns.
     Fixed(u32),
 }
@@ -56,12 +56,11 @@ pub(super) struct Encoder {
     pub(super) bytes: Vec<u8>,
     /// The registers to give back at the end.
     saved: Vec<u8>,
-    start: usize,
 }
 
 impl Encoder {
     pub(super) fn new(form: Form) -> Self {
-        Encoder { form, bytes: Vec::new(), saved: Vec::new(), start: 0 }
+        Encoder { form, bytes: Vec::new(), saved: Vec::new() }
     }
 
     /// The beginning of a segment that works on so many rows. Its place.
@@ -81,26 +80,40 @@ impl Encoder {
         entry
     }
 
-    /// What follows is done for each vector.
-    pub(super) fn begin_loop(&mut self) {
-        self.start = self.bytes.len();
+    /// The beginning of a loop over so many vectors at once, as long as there are so many. Its place.
+    pub(super) fn begin_loop(&mut self, vectors: u8) -> usize {
+        self.compare_with_last(vectors);
+        // ja behind the loop; how far that is will be known at its end.
+        self.bytes.extend([0x0F, 0x87, 0, 0, 0, 0]);
+        self.bytes.len()
+    }
+
+    /// The end of the loop that begins there.
+    pub(super) fn end_loop(&mut self, vectors: u8, start: usize) {
+        // add rdx, bytes.
+        self.bytes.extend([0x48, 0x81, 0xC2]);
+        self.bytes.extend(self.length_of(vectors).to_le_bytes());
+        self.compare_with_last(vectors);
+        // jbe to the beginning.
+        let back = distance(start as i64 - (self.bytes.len() + 6) as i64);
+        self.bytes.extend([0x0F, 0x86]);
+        self.bytes.extend(back.to_le_bytes());
+        let length = distance((self.bytes.len() - start) as i64);
+        self.bytes[start - 4..start].copy_from_slice(&length.to_le_bytes());
+    }
+
+    fn compare_with_last(&mut self, vectors: u8) {
+        // lea rax, [rdx + bytes]; cmp rax, rcx.
+        self.bytes.extend([0x48, 0x8D, 0x82]);
+        self.bytes.extend(self.length_of(vectors).to_le_bytes());
+        self.bytes.extend([0x48, 0x39, 0xC8]);
+    }
+
+    fn length_of(&self, vectors: u8) -> i32 {
+        i32::from(vectors) * self.form.bytes() as i32
     }
 
     pub(super) fn end(&mut self) {
-        // add rdx, bytes; cmp rdx, rcx; jb start.
-        self.bytes.extend([
-            0x48,
-            0x83,
-            0xC2,
-            self.form.bytes() as u8,
-            0x48,
-            0x39,
-            0xCA,
-            0x0F,
-            0x82,
-        ]);
-        let back = self.start as i64 - (self.bytes.len() + 4) as i64;
-        self.bytes.extend(distance(back).to_le_bytes());
         self.bytes.extend(LEAVE_VECTORS);
         while let Some(register) = self.saved.pop() {
             self.push_or_pop(0x58, register);
@@ -124,12 +137,13 @@ impl Encoder {
     fn place(&mut self, source: Source) -> Place {
         match source {
             Source::Register(register) => Place::Register(register),
-            Source::Row(row) => {
+            Source::Row(row, ahead) => {
                 let base = ADDRESSES.get(row as usize).copied().unwrap_or_else(|| {
                     self.load_address(SPARE, row);
                     SPARE
                 });
-                Place::Memory { base, index: Some(OFFSET), displacement: 0 }
+                let displacement = self.length_of(ahead);
+                Place::Memory { base, index: Some(OFFSET), displacement }
             }
             Source::Fixed(k) => {
                 let displacement = distance(i64::from(k) * FIXED as i64);

@@ -1,29 +1,23 @@
-//! From instructions to code: what is in which register.
+//! From steps to code: what is in which register.
 //!
 //! A value stays in the register where it was made or read until the register is needed for another one; then the one
 //! goes whose next use is farthest (L. Belady, A study of replacement algorithms for virtual-storage computers,
 //! 1966). Numbers that are the same for all elements are read before the loop, as far as there are registers left for them.
+//!
+//! A processor looks some hundred instructions ahead. Where a chain of steps each of which needs the one before is as long
+//! as that, as in an exponential, it would wait for results most of the time; so there two vectors are done at once.
 
-use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
-
+use super::Segment;
 use super::encoder::{Encoder, Form, Source};
-use super::formula::{Formula, Integer, Part, Repertoire, commutes};
+use super::formula::{Formula, Repertoire};
 use super::stages::Stages;
-use crate::cluster::lower::Operand;
-use crate::cluster::plan::Place;
+use super::steps::{Fixed, Home, List, NEVER, Step, Turn, number_of};
 use crate::machine_code::Opcode;
 
-/// A vector that is the same for all elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Fixed {
-    /// A constant of the program.
-    Constant(u32),
-    /// The number of these bits.
-    Bits(u64),
-    /// Room for what has no register at the moment.
-    Spill(u32),
-}
+/// A chain of so many steps is long.
+const LONG_CHAIN: u32 = 24;
+/// More steps than this are not written twice.
+const PAIRED: usize = 512;
 
 /// Writes segments.
 pub(super) struct Translator {
@@ -34,239 +28,51 @@ pub(super) struct Translator {
     pub(super) fixed: Vec<Fixed>,
 }
 
-/// A row that a segment works on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) place: Place,
-    pub(super) written: bool,
-}
-
-/// An instruction, with the numbers of values.
-#[derive(Debug)]
-struct Step {
-    formula: Formula,
-    operands: [u32; 4],
-    /// The steps that read the operands next.
-    next: [u32; 4],
-    out: u32,
-    /// The step that reads the result first.
-    next_out: u32,
-    /// The row that the result goes to.
-    row: Option<u32>,
-}
-
-impl Step {
-    fn operands(&self) -> &[u32] {
-        &self.operands[..self.formula.arity()]
-    }
-
-    /// Whether an operand has to be in a register; else it can be in memory as well.
-    fn needs_register(&self, k: usize) -> bool {
-        match self.formula {
-            Formula::Two(opcode) => k == 0 && !commutes(opcode),
-            Formula::Integer(opcode) => k == 0 && opcode == Integer::Sub,
-            Formula::Select(_) => k == 0 || k == 3,
-            Formula::Shift(..) => true,
-            _ => false,
-        }
-    }
-}
-
-/// What is known of a value.
-#[derive(Clone, Copy, Debug, Default)]
-struct Value {
-    /// Where it is in memory.
-    home: Option<Home>,
-    register: Option<u8>,
-    next_use: u32,
-    /// Whether its register is its own in the whole loop.
-    pinned: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Home {
-    Row(u32),
-    Fixed(u32),
-}
-
-impl From<Home> for Source {
-    fn from(home: Home) -> Source {
-        match home {
-            Home::Row(row) => Source::Row(row),
-            Home::Fixed(k) => Source::Fixed(k),
-        }
-    }
-}
-
-const NEVER: u32 = u32::MAX;
-
 impl Translator {
     pub(super) fn new(form: Form, repertoire: Repertoire) -> Self {
         Translator { encoder: Encoder::new(form), form, repertoire, fixed: Vec::new() }
     }
 
-    /// Writes the code of a segment; where it begins, and its rows.
-    pub(super) fn segment(&mut self, stages: &Stages, members: &[u32]) -> (usize, Vec<Row>) {
+    /// Writes the code of a segment.
+    pub(super) fn segment(&mut self, stages: &Stages, members: &[u32]) -> Segment {
         let mut list = List::new(self.repertoire, &mut self.fixed);
         members.iter().for_each(|&v| list.instruction(stages, v));
-        let List { steps, values, rows, .. } = list;
-        let (steps, pressure) = with_next_uses(steps, &values);
+        let (single, rows) = (list.turn(), list.rows);
+        let two = single.steps.len() <= PAIRED
+            && single.depth() >= LONG_CHAIN
+            && single.pressure <= self.form.registers();
+        let pair = two.then(|| single.paired());
         let entry = self.encoder.begin(rows.len());
         let mut allocation = Allocation {
             encoder: &mut self.encoder,
             form: self.form,
             fixed: &mut self.fixed,
             spills: 0,
-            values,
+            values: Vec::new(),
             registers: vec![None; self.form.registers()],
+            pinned: Vec::new(),
             in_use: 0,
         };
-        allocation.pin(&steps, pressure);
-        allocation.encoder.begin_loop();
-        steps.iter().for_each(|step| allocation.step(step));
+        allocation.pin(&single, pair.as_ref().map_or(single.pressure, |pair| pair.pressure));
+        for turn in pair.iter().chain([&single]) {
+            let start = allocation.encoder.begin_loop(turn.vectors);
+            allocation.turn(turn);
+            allocation.encoder.end_loop(turn.vectors, start);
+        }
         self.encoder.end();
-        (entry, rows)
+        Segment { entry, rows }
     }
 }
 
-/// The steps of a segment as they are written.
-struct List<'f> {
-    repertoire: Repertoire,
-    steps: Vec<Step>,
-    values: Vec<Value>,
-    rows: Vec<Row>,
-    fixed: &'f mut Vec<Fixed>,
-    of_place: FxHashMap<Place, u32>,
-    of_fixed: FxHashMap<Fixed, u32>,
-    /// The values of instructions of this segment.
-    of_value: FxHashMap<u32, u32>,
-}
-
-impl<'f> List<'f> {
-    fn new(repertoire: Repertoire, fixed: &'f mut Vec<Fixed>) -> Self {
-        List {
-            repertoire,
-            steps: Vec::new(),
-            values: Vec::new(),
-            rows: Vec::new(),
-            fixed,
-            of_place: FxHashMap::default(),
-            of_fixed: FxHashMap::default(),
-            of_value: FxHashMap::default(),
-        }
-    }
-
-    fn instruction(&mut self, stages: &Stages, v: u32) {
-        let instruction = &stages.instructions[v as usize];
-        let mut made: SmallVec<[u32; 4]> = SmallVec::new();
-        for &(formula, parts) in self.repertoire.formulas(instruction.primitive).iter() {
-            let mut operands = [0; 4];
-            for (number, part) in operands.iter_mut().zip(parts).take(formula.arity()) {
-                *number = match part {
-                    Part::Operand(k) => self.operand(stages, instruction.operands[k as usize]),
-                    Part::Fixed(number) => {
-                        self.fixed(Fixed::Bits(number.bits(self.repertoire.double)))
-                    }
-                    Part::Made(k) => made[k as usize],
-                };
-            }
-            let out = self.value(None);
-            made.push(out);
-            let (next, next_out) = ([NEVER; 4], NEVER);
-            self.steps.push(Step { formula, operands, next, out, next_out, row: None });
-        }
-        let &value = made.last().expect("at least one formula");
-        self.of_value.insert(v, value);
-        if let Some(place) = stages.places[v as usize] {
-            let row = self.row(place);
-            self.rows[row as usize].written = true;
-            self.steps.last_mut().expect("at least one formula").row = Some(row);
-            self.values[value as usize].home = Some(Home::Row(row));
-        }
-    }
-
-    fn value(&mut self, home: Option<Home>) -> u32 {
-        self.values.push(Value { home, ..Value::default() });
-        self.values.len() as u32 - 1
-    }
-
-    fn row(&mut self, place: Place) -> u32 {
-        let known = self.rows.iter().position(|row| row.place == place);
-        known.unwrap_or_else(|| {
-            self.rows.push(Row { place, written: false });
-            self.rows.len() - 1
-        }) as u32
-    }
-
-    fn operand(&mut self, stages: &Stages, operand: Operand) -> u32 {
-        let place = match operand {
-            Operand::Constant(c) => return self.fixed(Fixed::Constant(c)),
-            Operand::Value(v) => match self.of_value.get(&v) {
-                Some(&value) => return value,
-                None => stages.places[v as usize].expect("what a segment reads has a place"),
-            },
-            other => stages.rows.place(other),
-        };
-        if let Some(&value) = self.of_place.get(&place) {
-            return value;
-        }
-        let row = self.row(place);
-        let value = self.value(Some(Home::Row(row)));
-        self.of_place.insert(place, value);
-        value
-    }
-
-    fn fixed(&mut self, fixed: Fixed) -> u32 {
-        if let Some(&value) = self.of_fixed.get(&fixed) {
-            return value;
-        }
-        let k = number_of(self.fixed, fixed);
-        let value = self.value(Some(Home::Fixed(k)));
-        self.of_fixed.insert(fixed, value);
-        value
-    }
-}
-
-fn number_of(list: &mut Vec<Fixed>, fixed: Fixed) -> u32 {
-    let known = list.iter().position(|&known| known == fixed);
-    known.unwrap_or_else(|| {
-        list.push(fixed);
-        list.len() - 1
-    }) as u32
-}
-
-/// The steps with the next uses of their operands, and how many values that are not fixed are in use at once at most.
-fn with_next_uses(mut steps: Vec<Step>, values: &[Value]) -> (Vec<Step>, usize) {
-    let is_fixed = |v: u32| matches!(values[v as usize].home, Some(Home::Fixed(_)));
-    let mut next = vec![NEVER; values.len()];
-    // What comes from a row is in use from where it is read first.
-    let mut first = vec![NEVER; values.len()];
-    for (number, step) in steps.iter().enumerate().rev() {
-        first[step.out as usize] = number as u32;
-        step.operands().iter().for_each(|&v| first[v as usize] = number as u32);
-    }
-    let (mut alive, mut pressure) = (0usize, 0);
-    for (number, step) in steps.iter_mut().enumerate().rev() {
-        let number = number as u32;
-        step.next_out = next[step.out as usize];
-        alive -= usize::from(step.next_out != NEVER);
-        let operands: SmallVec<[u32; 4]> = step.operands().into();
-        for (next_use, &operand) in step.next.iter_mut().zip(&operands) {
-            *next_use = next[operand as usize];
-        }
-        for &operand in &operands {
-            let known = next[operand as usize] != NEVER || is_fixed(operand);
-            alive += usize::from(!known);
-            next[operand as usize] = number;
-        }
-        pressure = pressure.max(alive);
-        let mut read: SmallVec<[u32; 4]> = operands;
-        read.sort_unstable();
-        read.dedup();
-        let begins = |v: &&u32| first[**v as usize] == number && !is_fixed(**v);
-        alive -= read.iter().filter(begins).count();
-    }
-    (steps, pressure)
+/// What is known of a value.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    /// Where it is in memory.
+    home: Option<Home>,
+    register: Option<u8>,
+    next_use: u32,
+    /// Whether its register is its own in all loops of the segment.
+    pinned: bool,
 }
 
 /// Gives registers to values, step by step.
@@ -279,33 +85,45 @@ struct Allocation<'t> {
     values: Vec<Value>,
     /// The value in each register.
     registers: Vec<Option<u32>>,
+    /// The values that have the first registers for themselves.
+    pinned: Vec<u32>,
     /// The registers that the step under way needs, as bits.
     in_use: u32,
 }
 
 impl Allocation<'_> {
     /// Reads numbers that are the same for all elements before the loop: those that are used most, if registers are left.
-    fn pin(&mut self, steps: &[Step], pressure: usize) {
-        let mut uses = vec![0u32; self.values.len()];
-        for step in steps {
+    fn pin(&mut self, turn: &Turn, pressure: usize) {
+        let mut uses = vec![0u32; turn.homes.len()];
+        for step in &turn.steps {
             for (k, &v) in step.operands().iter().enumerate() {
                 // Where it must be in a register it costs an instruction more.
                 uses[v as usize] += if step.needs_register(k) { 3 } else { 1 };
             }
         }
-        let is_fixed = |v: &usize| matches!(self.values[*v].home, Some(Home::Fixed(_)));
-        let mut fixed: Vec<usize> = (0..self.values.len()).filter(is_fixed).collect();
-        fixed.sort_by_key(|&v| u32::MAX - uses[v]);
+        let all = 0..turn.homes.len() as u32;
+        self.pinned = all.filter(|&v| turn.is_fixed(v) && uses[v as usize] > 0).collect();
+        self.pinned.sort_by_key(|&v| u32::MAX - uses[v as usize]);
         let all = self.registers.len();
         // A step needs up to six at once.
-        let left = all.saturating_sub(pressure + 2).clamp(all / 4, all - 6);
-        for (register, &v) in fixed.iter().take(left).enumerate() {
-            let home = self.values[v].home.expect("it is a fixed one");
+        self.pinned.truncate(all.saturating_sub(pressure + 2).clamp(all / 4, all - 6));
+        for (register, &v) in self.pinned.iter().enumerate() {
+            let home = turn.homes[v as usize].expect("it is a fixed one");
             self.encoder.load(register as u8, home.into());
-            self.registers[register] = Some(v as u32);
-            let value = &mut self.values[v];
-            (value.register, value.pinned) = (Some(register as u8), true);
         }
+    }
+
+    /// The steps of a turn, at whose beginning nothing but the pinned values is in registers.
+    fn turn(&mut self, turn: &Turn) {
+        let value = |&home| Value { home, register: None, next_use: NEVER, pinned: false };
+        self.values = turn.homes.iter().map(value).collect();
+        self.registers.fill(None);
+        for (register, &v) in self.pinned.iter().enumerate() {
+            let value = &mut self.values[v as usize];
+            (value.register, value.pinned) = (Some(register as u8), true);
+            self.registers[register] = Some(v);
+        }
+        turn.steps.iter().for_each(|step| self.step(step));
     }
 
     fn step(&mut self, step: &Step) {
@@ -378,7 +196,7 @@ impl Allocation<'_> {
             }
         };
         if let Some(row) = step.row {
-            self.encoder.store(target, Source::Row(row));
+            self.encoder.store(target, row.into());
         }
         if step.next_out != NEVER {
             let value = &mut self.values[step.out as usize];
