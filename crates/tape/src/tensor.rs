@@ -53,6 +53,12 @@ pub struct Tensor<E: Real = f64> {
 /// Tensors from this many bytes on begin at a line of the cache: a vector that lies across two lines is loaded as two.
 const LONG: usize = 16 * 1024;
 
+/// Very long ones have memory pages of their own, so their buffers begin at the same place in a page. Where a loop writes
+/// to an address that is, but for the page, a little ahead of one that it reads, the processor takes the next loads
+/// for loads of what it has just stored, and waits. So what is written should begin elsewhere in a page than what is read.
+const VERY_LONG: usize = 128 * 1024;
+const PAGE: usize = 4096;
+
 impl<E: Real> Tensor<E> {
     /// A tensor of the given shape from its elements in row-major order.
     ///
@@ -93,13 +99,31 @@ impl<E: Real> Tensor<E> {
 
     /// A tensor in a buffer from the pool that nobody else holds, of unspecified elements.
     pub(crate) fn uninitialised(shape: Shape) -> Self {
+        Tensor::uninitialised_at(shape, PAGE / 2)
+    }
+
+    /// Like [`uninitialised`](Self::uninitialised), for what is written while `read` is read; see [`PAGE`].
+    pub(crate) fn uninitialised_beside(shape: Shape, read: &Self) -> Self {
+        Tensor::uninitialised_at(shape, read.as_slice().as_ptr().addr() + PAGE / 2)
+    }
+
+    /// A long tensor begins at a line of the cache, and a very long one at the one that `address` is in, modulo a
+    /// page.
+    fn uninitialised_at(shape: Shape, address: usize) -> Self {
         let len = shape.elements();
         if len < LONG / size_of::<E>() {
             return Tensor::from_parts(shape, crate::recycle::take(len));
         }
-        let room = LINE / size_of::<E>();
+        let very_long = len >= VERY_LONG / size_of::<E>();
+        let room = if very_long { PAGE } else { LINE } / size_of::<E>();
         let data = crate::recycle::take::<E>(len + room);
-        let start = data.as_ptr().align_offset(LINE).min(room);
+        let start = match very_long {
+            true => {
+                let line = address / LINE * LINE;
+                line.wrapping_sub(data.as_ptr().addr()) % PAGE / size_of::<E>()
+            }
+            false => data.as_ptr().align_offset(LINE).min(room),
+        };
         Tensor { shape, data, start }
     }
 

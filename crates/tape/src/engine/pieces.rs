@@ -40,8 +40,7 @@ impl<E: Real> Asked<'_, E> {
             None => {
                 let Some(lent) = lend(whole) else { return false };
                 let fresh = lent.is_none();
-                let shape = || self.recording.tensor(whole).shape();
-                let tensor = lent.unwrap_or_else(|| Tensor::uninitialised(shape()));
+                let tensor = lent.unwrap_or_else(|| self.recording.uninitialised_as(whole));
                 self.deposits.sums.push(Sum { node: whole, tensor, fresh });
                 self.deposits.sums.len() - 1
             }
@@ -78,6 +77,15 @@ impl<E: Real> Recording<E> {
             op.name()
         );
         Some((whole, first))
+    }
+
+    /// Memory for a tensor of the shape of `t`, whose pieces are most likely read when it is written.
+    fn uninitialised_as(&self, t: u32) -> Tensor<E> {
+        let node = &self.inner.tensors.borrow().nodes[t as usize];
+        match &node.value {
+            Some(value) => Tensor::uninitialised_beside(node.shape.clone(), value),
+            None => Tensor::uninitialised(node.shape.clone()),
+        }
     }
 
     /// Computes the tensors that `list` asks for, those of one shape in one pass over the data, and adds pieces to

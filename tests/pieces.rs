@@ -1,0 +1,269 @@
+//! Gradients of pieces of tensors, which are added to that of the whole while they are computed.
+
+mod common;
+
+use std::cell::Cell;
+
+use approx::assert_relative_eq;
+use common::numbers;
+use wengert::prelude::*;
+
+type Function<E> = fn(TensorVar<E>) -> TensorVar<E>;
+
+/// The stretch of the outermost axis without the first `skip` and the last `leave`.
+fn piece<E: Real>(x: TensorVar<E>, skip: usize, leave: usize) -> TensorVar<E> {
+    let len = x.shape()[0];
+    x.slice(0, skip.min(len)..len.saturating_sub(leave).max(skip.min(len)))
+}
+
+/// Functions of one tensor of at least three rows, with pieces of it.
+fn functions<E: Real>() -> Vec<(&'static str, Function<E>)> {
+    vec![
+        ("neighbours", |x| {
+            let (left, right) = (piece(x, 0, 1), piece(x, 1, 0));
+            ((right - left.square()).square() * E::lit(10.0) + (-left + E::ONE).square()).sum()
+        }),
+        ("one piece", |x| (piece(x, 1, 1) * E::lit(1.5)).sin().sum()),
+        ("three overlap", |x| {
+            let [a, b, c] = [(0, 2), (1, 1), (2, 0)].map(|(skip, leave)| piece(x, skip, leave));
+            ((a - b * E::lit(2.0) + c).tanh() * b).sum()
+        }),
+        ("out of order", |x| {
+            let (b, c, a) = (piece(x, 1, 1), piece(x, 2, 0), piece(x, 0, 2));
+            (a * b.sin() + (b * c).cos()).mean()
+        }),
+        ("the same twice", |x| (piece(x, 1, 0).sin() * piece(x, 1, 0).exp()).sum()),
+        ("halves", |x| {
+            let half = x.shape()[0] / 2;
+            let rest = x.shape()[0] - half;
+            (piece(x, 0, rest).exp() * piece(x, half, rest - half)).sum()
+        }),
+        ("apart", |x| {
+            let last = x.shape()[0] - 1;
+            (piece(x, 0, last) * piece(x, last, 0)).sin().sum()
+        }),
+        ("different lengths", |x| {
+            let (a, b, c) = (piece(x, 1, 0), piece(x, 0, 1), piece(x, 2, 1));
+            (a * b).sum() * E::lit(0.1) + c.cos().sum()
+        }),
+        ("beside the whole", |x| {
+            let (left, right) = (piece(x, 0, 1), piece(x, 1, 0));
+            x.cos().sum() + (left * right).sum() + x.softmax(0).square().sum()
+        }),
+        ("of something computed", |x| {
+            let y = x.square() + x;
+            (piece(y, 0, 1) * piece(y, 1, 0).sin()).sum()
+        }),
+        ("pieces of pieces", |x| {
+            let y = piece(x, 1, 0);
+            (piece(y, 0, 1) * piece(y, 1, 0)).sin().sum() + y.square().sum() + x.cos().sum()
+        }),
+        ("a number for all", |x| piece(x, 1, 0).sum() + piece(x, 0, 1).mean()),
+        ("repeated", |x| {
+            let row = x.slice(0, 0..1);
+            (piece(x, 1, 0) * row).sin().sum()
+        }),
+        ("a cotangent for two", |x| (piece(x, 1, 0) + piece(x, 0, 1)).sin().sum()),
+        ("a cotangent and what is made of it", |x| {
+            let (a, b) = (piece(x, 1, 0), piece(x, 0, 1));
+            (a + b * E::lit(2.0)).sin().sum()
+        }),
+        ("an empty one", |x| {
+            let len = x.shape()[0];
+            piece(x, len, 0).square().sum() + piece(x, 1, 0).sin().sum()
+        }),
+        ("nothing but an empty one", |x| x.slice(0, 1..1).exp().sum()),
+        ("entries", |x| {
+            let len = x.shape()[0];
+            (x.select(0, 0).sin() * x.select(0, len - 1) + x.select(0, 1)).sum()
+        }),
+        ("many", |x| {
+            let parts: Vec<_> = (0..12)
+                .map(|k| piece(x, k, 12usize.saturating_sub(k)).sin() * E::lit(k as f64))
+                .collect();
+            parts.into_iter().reduce(|a, b| a + b).expect("there are twelve").square().sum()
+        }),
+    ]
+}
+
+fn gradient<E: Real>(f: Function<E>, x: &Tensor<E>) -> Tensor<E> {
+    let tape = Tape::<E>::default();
+    let x = tape.tensor(x);
+    f(x).backward().unwrap().wrt(x)
+}
+
+fn recorded<E: Real>(f: Function<E>, x: &Tensor<E>) -> Tensor<E> {
+    let tape = Tape::<E>::default();
+    let x = tape.tensor(x);
+    f(x).grad_recorded(&[x]).unwrap()[0].map_or(x.value() * E::ZERO, |g| g.value())
+}
+
+#[test]
+fn as_a_recorded_sweep_says() {
+    // Around the lengths of vectors, chunks and blocks.
+    let lengths = [3, 4, 13, 14, 127, 128, 129, 257, 1000, 1025, 8193, 9000];
+    for (name, f) in functions::<f64>() {
+        for n in lengths {
+            if name == "many" && n < 13 {
+                continue;
+            }
+            let x = numbers([n], -1.0, 1.0);
+            let (fast, right) = (gradient(f, &x), recorded(f, &x));
+            println!("{name} of {n}");
+            assert_relative_eq!(fast, right, max_relative = 1e-12, epsilon = 1e-13);
+        }
+        let x = numbers([17, 3, 5], -1.0, 1.0);
+        let (fast, right) = (gradient(f, &x), recorded(f, &x));
+        println!("{name} of rank 3");
+        assert_relative_eq!(fast, right, max_relative = 1e-12, epsilon = 1e-13);
+    }
+    for (name, f) in functions::<f32>() {
+        let data = numbers([500, 2], -1.0, 1.0);
+        let x = Tensor::new([500, 2], data.iter().map(|&x| x as f32).collect());
+        let (fast, right) = (gradient(f, &x), recorded(f, &x));
+        println!("{name} of floats");
+        assert_relative_eq!(fast, right, max_relative = 1e-4, epsilon = 1e-5);
+    }
+}
+
+#[test]
+fn as_finite_differences_say() {
+    for (name, f) in functions::<f64>() {
+        println!("{name}");
+        wengert::autograd::assert_gradients!(f, numbers([14, 2], -1.0, 1.0));
+    }
+}
+
+/// Long enough for machine code and for several threads.
+#[test]
+fn the_bits_depend_on_nothing_but_the_numbers() {
+    let bits = |g: &Tensor| g.iter().map(|g| g.to_bits()).collect::<Vec<_>>();
+    for (name, f) in functions::<f64>() {
+        let x = numbers([70_001], -1.0, 1.0);
+        let first = gradient(f, &x);
+        for threads in [1, 2, 3, 7] {
+            let again = with_threads(threads, || {
+                let mut tape = Tape::new();
+                let mut last = None;
+                // Machine code is made for what is done again and again.
+                for _ in 0..6 {
+                    tape.reset();
+                    let x = tape.tensor(&x);
+                    last = Some(f(x).backward().unwrap().wrt(x));
+                }
+                last.unwrap()
+            });
+            assert!(bits(&first) == bits(&again), "{name} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn only_what_is_asked_for() {
+    let tape = Tape::new();
+    let x = tape.tensor(numbers([1000], -1.0, 1.0));
+    let (left, right) = (piece(x, 0, 1), piece(x, 1, 0));
+    let loss = (left.sin() * right).sum();
+    let all = loss.backward().unwrap();
+    for variables in [vec![x], vec![left], vec![right, x], vec![left, right, x]] {
+        let g = loss.grad(&variables).unwrap();
+        for &v in &variables {
+            let right_one = loss.grad_recorded(&[v]).unwrap()[0].unwrap().value();
+            assert_relative_eq!(g.wrt(v), right_one, max_relative = 1e-13);
+        }
+    }
+    assert_eq!(loss.grad(&[x]).unwrap().wrt(x), all.wrt(x));
+    // The tape is as it was, so all can be asked for again, and the cotangents are those of any result.
+    assert_eq!(loss.backward().unwrap().wrt(x), all.wrt(x));
+    let y = left.sin() * right;
+    let v = numbers([999], 0.0, 1.0);
+    let g = y.vjp(v.clone()).unwrap().wrt(x);
+    let again = y.vjp_recorded(tape.constant(v), &[x]).unwrap()[0].unwrap().value();
+    assert_relative_eq!(g, again, max_relative = 1e-13);
+    // What is no variable gets nothing.
+    let data = tape.constant(numbers([1000], -1.0, 1.0));
+    let mixed = (piece(data, 0, 1) * left + piece(data, 1, 0)).sin().sum();
+    let g = mixed.backward().unwrap();
+    assert_relative_eq!(g.wrt(x), mixed.grad_recorded(&[x]).unwrap()[0].unwrap().value());
+}
+
+#[test]
+fn a_watched_sweep_says_the_same() {
+    for (name, f) in functions::<f64>() {
+        let x = numbers([300], -1.0, 1.0);
+        let tape = Tape::new().with_anomaly_detection();
+        let v = tape.tensor(&x);
+        let watched = f(v).backward().unwrap().wrt(v);
+        println!("{name}");
+        assert_relative_eq!(watched, gradient(f, &x), max_relative = 1e-13, epsilon = 1e-14);
+    }
+}
+
+thread_local! {
+    static RUNS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// All elements but the first `self.0`, of which the kernel counts its calls and says that they begin at `self.1`.
+struct Skip(usize, usize);
+
+impl<E: Real> Op<E> for Skip {
+    fn name(&self) -> &'static str {
+        "skip"
+    }
+    fn infer(&self, inputs: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![Shape::from([inputs[0].elements() - self.0])])
+    }
+    fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        outputs.buffer(0).copy_from_slice(&inputs[0].as_slice()[self.0..]);
+        Ok(())
+    }
+    fn vjp(&self, _: &Backward<'_, E>) -> Cotangents<E> {
+        unreachable!("there is a kernel")
+    }
+    fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
+        Some(self)
+    }
+}
+
+impl<E: Real> VjpKernel<E> for Skip {
+    fn run(&self, call: &mut KernelCall<'_, E>) {
+        RUNS.set(RUNS.get() + 1);
+        let g = call.cotangent();
+        let Some(sum) = call.sum(0) else { return };
+        sum[self.0..].iter_mut().zip(g.iter()).for_each(|(sum, &g)| *sum += g);
+    }
+    fn window(&self, _: &Shape) -> Option<usize> {
+        Some(self.1)
+    }
+}
+
+#[test]
+fn the_kernel_of_a_piece_runs_only_where_its_cotangent_is_there() {
+    let runs = |f: fn(TensorVar, TensorVar) -> TensorVar| {
+        let tape = Tape::new();
+        let x = tape.tensor([1.0, 2.0, 3.0, 4.0]);
+        let (a, b) = (x.apply_op(Skip(1, 1)), x.apply_op(Skip(3, 3)));
+        let loss = f(a, b);
+        RUNS.set(0);
+        let g = loss.backward().unwrap().wrt(x);
+        (RUNS.get(), g)
+    };
+    assert_eq!(runs(|a, _| a.square().sum()), (0, Tensor::from([0.0, 4.0, 6.0, 8.0])));
+    // What flows to `b` is a sum, which is there.
+    assert_eq!(runs(|a, b| (a * a * b).sum()), (1, Tensor::from([0.0, 16.0, 24.0, 32.0 + 29.0])));
+    assert_eq!(runs(|a, _| a.sum()), (1, Tensor::from([0.0, 1.0, 1.0, 1.0])));
+    // The product has made the cotangent already.
+    let (count, g) = runs(|a, _| a.matmul(a));
+    assert_eq!((count, g), (1, Tensor::from([0.0, 4.0, 6.0, 8.0])));
+}
+
+#[test]
+fn a_piece_that_is_not_within_the_whole() {
+    for first in [2, usize::MAX] {
+        let tape = Tape::new();
+        let x = tape.tensor([1.0, 2.0, 3.0, 4.0]);
+        let loss = x.apply_op(Skip(1, first)).square().sum();
+        let message = common::panic_message(|| loss.backward());
+        assert!(message.contains("skip: its kernel says"), "{message}");
+    }
+}
