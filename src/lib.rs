@@ -18,9 +18,9 @@ pub mod prelude {
     };
     pub use tape::{
         Attention, Backward, Binary, Conv2d, Cotangents, CrossEntropy, Elementary, External,
-        Indices, KernelCall, Misfit, Op, Outputs, Pool2d, Program, ProgramError, Real, Reduction,
-        Rerecording, Shape, Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var, VjpKernel,
-        Workspace, apply_op, concat, external, infer, multi_head_attention,
+        Indices, KernelCall, Misfit, Op, Outputs, Piece, Pool2d, Program, ProgramError, Real,
+        Reduction, Rerecording, Shape, Shapes, Tape, Tensor, TensorVar, Ternary, Unary, Var,
+        VjpKernel, Workspace, apply_op, concat, external, infer, multi_head_attention,
         scaled_dot_product_attention, smallvec, stack, where_, with_threads,
     };
 }

@@ -74,6 +74,24 @@ fn the_counter_counts() {
 }
 
 #[test]
+fn a_step_with_pieces_of_tensors() {
+    let x = Tensor::full([5000], 0.3);
+    let rows = Indices::from(vec![3, 1, 3, 4000]);
+    let mut tape = Tape::new();
+    let counts = allocations_after_warm_up(|| {
+        tape.reset();
+        let x = tape.tensor(&x);
+        let (left, right) = (x.slice(0, 0..4999), x.slice(0, 1..5000));
+        let apart = (x.slice(0, 0..100) * x.slice(0, 4000..4100)).sin();
+        let some = x.index_select(0, &rows);
+        let loss = (left * right).sin().sum() + apart.sum() + some.square().sum();
+        let g = loss.backward().unwrap();
+        assert!(g.wrt(x).as_slice()[0].is_finite());
+    });
+    assert_eq!(counts, [0; 10]);
+}
+
+#[test]
 fn a_scalar_step() {
     let mut theta: Vec<f64> = (0..100).map(|i| f64::from(i).sin()).collect();
     let mut tape = Tape::new();

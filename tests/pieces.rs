@@ -16,6 +16,12 @@ fn piece<E: Real>(x: TensorVar<E>, skip: usize, leave: usize) -> TensorVar<E> {
     x.slice(0, skip.min(len)..len.saturating_sub(leave).max(skip.min(len)))
 }
 
+/// As many places along the outermost axis as it is long and one more, some of them several times.
+fn places<E: Real>(x: TensorVar<E>, step: usize) -> Vec<usize> {
+    let len = x.shape()[0];
+    (0..len + 1).map(|i| (step * i + i / 5) % len).collect()
+}
+
 /// Functions of one tensor of at least three rows, with pieces of it.
 fn functions<E: Real>() -> Vec<(&'static str, Function<E>)> {
     vec![
@@ -77,6 +83,39 @@ fn functions<E: Real>() -> Vec<(&'static str, Function<E>)> {
             let len = x.shape()[0];
             (x.select(0, 0).sin() * x.select(0, len - 1) + x.select(0, 1)).sum()
         }),
+        ("rows", |x| {
+            let rows = x.index_select(0, places(x, 7));
+            (rows.square() * E::lit(0.5) + rows).sin().sum()
+        }),
+        ("rows of an axis behind one of length 1", |x| {
+            let rows = x.unsqueeze(0).index_select(1, places(x, 5));
+            (rows.sin() * rows).sum()
+        }),
+        ("columns", |x| {
+            let columns = x.unsqueeze(0).flatten().reshape([1, x.shape().elements()]).t();
+            (columns.t().index_select(1, [2, 0, 2]).sin()).sum()
+        }),
+        ("two lists of rows", |x| {
+            let (a, b) = (x.index_select(0, places(x, 7)), x.embedding(places(x, 3)));
+            (a.sin() * b + b.square()).sum()
+        }),
+        ("rows and stretches", |x| {
+            let a = x.index_select(0, places(x, 7));
+            let len = a.shape()[0].min(x.shape()[0]);
+            let (a, b) = (a.slice(0, 0..len), x.slice(0, 0..len));
+            let c = x.index_select(0, [1, 1]);
+            (a.sin() * b + b.square()).sum() + c.exp().sum() + (piece(x, 1, 0).cos()).sum()
+        }),
+        ("stretches before rows", |x| {
+            let (a, b) = (piece(x, 1, 0), piece(x, 0, 1));
+            let rows = x.index_select(0, places(x, 7));
+            (a * b).sin().sum() + (rows * E::lit(0.7)).exp().sum()
+        }),
+        ("no rows", |x| x.index_select(0, Vec::new()).sin().sum()),
+        ("rows of stretches", |x| {
+            let y = piece(x, 1, 0);
+            y.index_select(0, places(y, 3)).sin().sum() + (piece(y, 1, 0) * piece(y, 0, 1)).sum()
+        }),
         ("many", |x| {
             let parts: Vec<_> = (0..12)
                 .map(|k| piece(x, k, 12usize.saturating_sub(k)).sin() * E::lit(k as f64))
@@ -112,10 +151,12 @@ fn as_a_recorded_sweep_says() {
             println!("{name} of {n}");
             assert_relative_eq!(fast, right, max_relative = 1e-12, epsilon = 1e-13);
         }
-        let x = numbers([17, 3, 5], -1.0, 1.0);
-        let (fast, right) = (gradient(f, &x), recorded(f, &x));
-        println!("{name} of rank 3");
-        assert_relative_eq!(fast, right, max_relative = 1e-12, epsilon = 1e-13);
+        for shape in [[17, 3, 5], [700, 1, 33]] {
+            let x = numbers(shape, -1.0, 1.0);
+            let (fast, right) = (gradient(f, &x), recorded(f, &x));
+            println!("{name} of {shape:?}");
+            assert_relative_eq!(fast, right, max_relative = 1e-12, epsilon = 1e-13);
+        }
     }
     for (name, f) in functions::<f32>() {
         let data = numbers([500, 2], -1.0, 1.0);
@@ -138,8 +179,10 @@ fn as_finite_differences_say() {
 #[test]
 fn the_bits_depend_on_nothing_but_the_numbers() {
     let bits = |g: &Tensor| g.iter().map(|g| g.to_bits()).collect::<Vec<_>>();
-    for (name, f) in functions::<f64>() {
-        let x = numbers([70_001], -1.0, 1.0);
+    let shapes = [Shape::from([70_001]), Shape::from([3001, 24])];
+    let functions = functions::<f64>();
+    for (&(name, f), shape) in functions.iter().flat_map(|f| shapes.iter().map(move |s| (f, s))) {
+        let x = numbers(shape.clone(), -1.0, 1.0);
         let first = gradient(f, &x);
         for threads in [1, 2, 3, 7] {
             let again = with_threads(threads, || {
@@ -153,7 +196,7 @@ fn the_bits_depend_on_nothing_but_the_numbers() {
                 }
                 last.unwrap()
             });
-            assert!(bits(&first) == bits(&again), "{name} on {threads} threads");
+            assert!(bits(&first) == bits(&again), "{name} of {shape} on {threads} threads");
         }
     }
 }
@@ -204,7 +247,7 @@ thread_local! {
 }
 
 /// All elements but the first `self.0`, of which the kernel counts its calls and says that they begin at `self.1`.
-struct Skip(usize, usize);
+struct Skip(usize, Option<Piece>);
 
 impl<E: Real> Op<E> for Skip {
     fn name(&self) -> &'static str {
@@ -232,8 +275,8 @@ impl<E: Real> VjpKernel<E> for Skip {
         let Some(sum) = call.sum(0) else { return };
         sum[self.0..].iter_mut().zip(g.iter()).for_each(|(sum, &g)| *sum += g);
     }
-    fn window(&self, _: &Shape) -> Option<usize> {
-        Some(self.1)
+    fn piece(&self, _: &Shape) -> Option<Piece> {
+        self.1.clone()
     }
 }
 
@@ -242,7 +285,8 @@ fn the_kernel_of_a_piece_runs_only_where_its_cotangent_is_there() {
     let runs = |f: fn(TensorVar, TensorVar) -> TensorVar| {
         let tape = Tape::new();
         let x = tape.tensor([1.0, 2.0, 3.0, 4.0]);
-        let (a, b) = (x.apply_op(Skip(1, 1)), x.apply_op(Skip(3, 3)));
+        let (one, three) = (Piece::Stretch(1), Piece::Rows { indices: [3].into(), width: 1 });
+        let (a, b) = (x.apply_op(Skip(1, Some(one))), x.apply_op(Skip(3, Some(three))));
         let loss = f(a, b);
         RUNS.set(0);
         let g = loss.backward().unwrap().wrt(x);
@@ -251,6 +295,7 @@ fn the_kernel_of_a_piece_runs_only_where_its_cotangent_is_there() {
     assert_eq!(runs(|a, _| a.square().sum()), (0, Tensor::from([0.0, 4.0, 6.0, 8.0])));
     // What flows to `b` is a sum, which is there.
     assert_eq!(runs(|a, b| (a * a * b).sum()), (1, Tensor::from([0.0, 16.0, 24.0, 32.0 + 29.0])));
+    assert_eq!(runs(|_, b| b.square().sum()), (0, Tensor::from([0.0, 0.0, 0.0, 8.0])));
     assert_eq!(runs(|a, _| a.sum()), (1, Tensor::from([0.0, 1.0, 1.0, 1.0])));
     // The product has made the cotangent already.
     let (count, g) = runs(|a, _| a.matmul(a));
@@ -259,10 +304,19 @@ fn the_kernel_of_a_piece_runs_only_where_its_cotangent_is_there() {
 
 #[test]
 fn a_piece_that_is_not_within_the_whole() {
-    for first in [2, usize::MAX] {
+    let rows = |indices: Vec<usize>, width| Piece::Rows { indices: indices.into(), width };
+    for piece in [
+        Piece::Stretch(2),
+        Piece::Stretch(usize::MAX),
+        rows(vec![0, 1, 4], 1),
+        rows(vec![0, 1], 1),
+        rows(vec![0, 1, 2], 2),
+        rows(vec![1], 3),
+        rows(vec![usize::MAX], 3),
+    ] {
         let tape = Tape::new();
         let x = tape.tensor([1.0, 2.0, 3.0, 4.0]);
-        let loss = x.apply_op(Skip(1, first)).square().sum();
+        let loss = x.apply_op(Skip(1, Some(piece))).square().sum();
         let message = common::panic_message(|| loss.backward());
         assert!(message.contains("skip: its kernel says"), "{message}");
     }

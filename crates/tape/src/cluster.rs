@@ -26,6 +26,7 @@ mod repetition;
 mod run;
 mod schedule;
 mod short;
+mod target;
 
 #[cfg(test)]
 mod tests;
@@ -115,12 +116,12 @@ fn compute<E: Real>(
     scratch.targets.clear();
     list(&mut scratch.targets, deposits);
     // A profile counts programs.
-    let direct = deposits.nodes.is_empty() && inner.profiler.is_none();
+    let direct = deposits.values.is_empty() && inner.profiler.is_none();
     if direct && compute_directly(inner, &scratch.targets) {
         inner.scratch.set(Some(boxed));
         return;
     }
-    scratch.targets.extend(deposits.nodes.iter().map(|deposit| deposit.node));
+    scratch.targets.extend(deposits.values.iter().map(|deposit| deposit.node));
     scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
     while let Some(first) = scratch.schedule.next() {
         if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {

@@ -1,6 +1,6 @@
 //! Fast first-order rules: what an [`Op`](crate::Op) may offer beside its composite one.
 
-use crate::{Real, Shape, Tensor, recycle};
+use crate::{Indices, Real, Shape, Tensor, recycle};
 
 /// A fast rule of an [`Op`](crate::Op) for sweeps whose result is numbers.
 ///
@@ -55,16 +55,17 @@ pub trait VjpKernel<E: Real> {
     /// Computes the cotangents of the inputs from those of the outputs.
     fn run(&self, call: &mut KernelCall<'_, E>);
 
-    /// If all that the kernel does is to add the cotangent of the only output, as it is, to a stretch of that of the only
-    /// input, in row-major order: the first element of that stretch. `None`, as for most operations, says nothing.
+    /// Which piece of the only input the only output is, if that is all there is to the operation: then the kernel does
+    /// nothing but to add the cotangent, as it is, to that piece of the cotangent of the input. `None`, as for most
+    /// operations, says nothing.
     ///
     /// A sweep may then leave [`run`](Self::run) out: where the cotangent is pending work, it is added to that of the
     /// input while it is computed, and is never a tensor in memory.
     ///
     /// ```
     /// use tape::{
-    ///     Backward, Cotangents, KernelCall, Misfit, Op, Outputs, Pad, Real, Shape, Shapes, Tensor,
-    ///     VjpKernel, smallvec,
+    ///     Backward, Cotangents, KernelCall, Misfit, Op, Outputs, Pad, Piece, Real, Shape, Shapes,
+    ///     Tensor, VjpKernel, smallvec,
     /// };
     ///
     /// /// The elements of a tensor of rank 1 without the first so many.
@@ -97,14 +98,43 @@ pub trait VjpKernel<E: Real> {
     ///         let Some(sum) = call.sum(0) else { return };
     ///         sum[self.0..].iter_mut().zip(g.iter()).for_each(|(sum, &g)| *sum += g);
     ///     }
-    ///     fn window(&self, _: &Shape) -> Option<usize> {
-    ///         Some(self.0)
+    ///     fn piece(&self, _: &Shape) -> Option<Piece> {
+    ///         Some(Piece::Stretch(self.0))
     ///     }
     /// }
     /// ```
-    fn window(&self, input: &Shape) -> Option<usize> {
+    fn piece(&self, input: &Shape) -> Option<Piece> {
         let _ = input;
         None
+    }
+}
+
+/// Some of the elements of a tensor, in row-major order; see [`VjpKernel::piece`].
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// Those from this one on.
+    Stretch(usize),
+    /// Rows: of every index `i` the `width` elements from number `i * width` on. An index may stand several times.
+    Rows {
+        /// The indices.
+        indices: Indices,
+        /// The length of a row.
+        width: usize,
+    },
+}
+
+impl Piece {
+    /// Whether it is as long as the output, and within the input.
+    pub(crate) fn fits(&self, input: &Shape, output: &Shape) -> bool {
+        let (input, output) = (input.elements(), output.elements());
+        match self {
+            Piece::Stretch(first) => first.checked_add(output).is_some_and(|end| end <= input),
+            Piece::Rows { indices, width } => {
+                let end = indices.largest().map_or(0, |i| i.saturating_add(1));
+                indices.as_slice().len().checked_mul(*width) == Some(output)
+                    && end.checked_mul(*width).is_some_and(|end| end <= input)
+            }
+        }
     }
 }
 

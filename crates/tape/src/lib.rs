@@ -68,7 +68,7 @@ pub use elementary::Elementary;
 pub use error::Error;
 pub use external::{External, external};
 pub use inner::Label;
-pub use kernel_rule::{KernelCall, Target, VjpKernel};
+pub use kernel_rule::{KernelCall, Piece, Target, VjpKernel};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 pub use ops::{
     Attention, Conv1d, Conv2d, Conv3d, CrossEntropy, Indices, Interpolation, IntoPair, IntoTriple,

@@ -9,7 +9,7 @@ mod conv;
 mod distance;
 mod dropout;
 mod einsum;
-mod index;
+pub(crate) mod index;
 mod linalg;
 mod loss;
 mod norm;

@@ -230,7 +230,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                 }
                 for t in group {
                     if let Some(Cotangent::Recorded(g)) = self.tensors[t as usize]
-                        && !self.push_piece(asked, t, g)
+                        && !self.push_piece(asked, t, g, &open)
                     {
                         asked.push(g);
                     }
@@ -250,12 +250,18 @@ impl<'a, E: Real> FirstOrder<'a, E> {
 
     /// Where `g`, what has flowed to `t`, a piece of another tensor, is used up by that, has it added there
     /// while it is computed.
-    fn push_piece(&mut self, asked: &mut Asked<'_, E>, t: u32, g: TensorVar<E>) -> bool {
+    fn push_piece(
+        &mut self,
+        asked: &mut Asked<'_, E>,
+        t: u32,
+        g: TensorVar<E>,
+        open: &[u32],
+    ) -> bool {
         if self.watched || self.is_asked(t) {
             return false;
         }
         let (recording, needs, slots) = (self.recording, self.needs.as_ref(), &mut self.tensors);
-        let is_piece = asked.push_piece(g, t, |whole| {
+        let is_piece = asked.push_piece(g, t, open, |whole| {
             is_needed(recording, needs, NodeId::Tensor(whole))
                 .then(|| lend(recording, slots, whole))
         });

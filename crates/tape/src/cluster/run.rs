@@ -5,12 +5,12 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::compensated::Compensated;
-use super::deposit::{self, Share, Target};
 use super::lower::Lowering;
 use super::native::{ChunkRows, Native};
 use super::outgoing::Outgoing;
 use super::plan::{Code, Made, Place, Plan, Step, Work};
 use super::repetition::Repetition;
+use super::target::{self, Share, Target};
 use crate::kernels::sum;
 use crate::recycle::{self, Scratch};
 use crate::rule::MAX_OPERANDS;
@@ -157,7 +157,7 @@ pub(super) fn run_with<'o, E: Real>(
         many = Scratch::<E>::filled(count, E::ZERO);
         &mut many
     };
-    let mut spilt = (parts > 1).then(|| deposit::spilt::<E>(targets, parts));
+    let mut spilt = (parts > 1).then(|| target::spilt::<E>(targets, parts));
     let spilt: &mut [E] = spilt.as_mut().map_or(&mut [], |spilt| spilt);
     let needed = parts * run.memory();
     let mut buffer = (needed > 0).then(|| recycle::take::<E>(needed + ALIGNMENT));
@@ -171,7 +171,7 @@ pub(super) fn run_with<'o, E: Real>(
         // What is lent to the parts is lent for as long as the scratch memory.
         let mut to: SmallVec<[Outgoing<'_, E>; 8]> = SmallVec::new();
         outputs.for_each(|output| to.push(output));
-        let mut shares = deposit::shares(targets, memory_of_targets, len, spilt, parts, &mut to);
+        let mut shares = target::shares(targets, memory_of_targets, len, spilt, parts, &mut to);
         if parts <= 1 {
             let (outputs, shares) = (&mut to[..], &mut shares[..]);
             let parts = 0..parts;
@@ -185,7 +185,7 @@ pub(super) fn run_with<'o, E: Real>(
     }
     for part in if targets.is_empty() { 0..0 } else { 1..parts } {
         let elements = run.elements(part..part + 1);
-        deposit::add_spilt(targets, memory_of_targets, elements, (part, parts), spilt);
+        target::add_spilt(targets, memory_of_targets, elements, (part, parts), spilt);
     }
     let mut sums = SmallVec::new();
     for k in 0..plan.totals {
@@ -301,7 +301,7 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
         let Blocks { run, parts, outputs, shares, totals, memory } = self;
         let (extra, memory) = memory.split_at_mut(run.extra());
         let (memory, passing) = memory.split_at_mut(run.work().slots * run.row);
-        deposit::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), outputs);
+        target::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), outputs);
         run.prepare(extra, memory);
         let work = run.work();
         let blocks = run.blocks(&parts);

@@ -1,15 +1,23 @@
 //! Cotangents of pieces of tensors: what is added to the cotangent of the whole while it is computed.
 
+use smallvec::SmallVec;
+
 use super::{Cotangent, Recording};
 use crate::cluster::{self, Deposit, Deposits, Sum};
 use crate::inner::Kind;
-use crate::{Real, Tensor, TensorVar};
+use crate::kernel_rule::Piece;
+use crate::{Real, Tensor, TensorVar, threads};
+
+/// From this many elements on they may be computed on several threads.
+const MANY: usize = 1 << 15;
 
 /// What is asked for together; see [`Recording::compute_pieces`].
 pub struct Asked<'a, E: Real> {
     recording: &'a Recording<E>,
     targets: &'a mut Vec<u32>,
     deposits: &'a mut Deposits<E>,
+    /// The tensors of which rows were asked for.
+    of_rows: SmallVec<[u32; 4]>,
 }
 
 impl<E: Real> Asked<'_, E> {
@@ -21,9 +29,10 @@ impl<E: Real> Asked<'_, E> {
     }
 
     /// Asks that `g` be added to what has flowed to another tensor, if it is the cotangent of `t`, a piece of that, as
-    /// [`VjpKernel::window`](crate::VjpKernel::window) says, and nobody else needs it. `lend` is given the other tensor
-    /// and says whether anything may flow there, and gives the numbers that have, if the sweep owns them. Says whether
-    /// `g` will be added; the kernel of `t` has nothing to do then.
+    /// [`VjpKernel::piece`](crate::VjpKernel::piece) says, and nobody else needs it. Kernels that were asked for before
+    /// will hand something to the tensors `open`. `lend` is given the other tensor and says whether anything may flow
+    /// there, and gives the numbers that have, if the sweep owns them. Says whether `g` will be added; the kernel of `t`
+    /// has nothing to do then.
     ///
     /// # Panics
     /// If the piece is not within the other tensor.
@@ -31,9 +40,24 @@ impl<E: Real> Asked<'_, E> {
         &mut self,
         g: TensorVar<E>,
         t: u32,
+        open: &[u32],
         lend: impl FnOnce(u32) -> Option<Option<Tensor<E>>>,
     ) -> bool {
-        let Some((whole, first)) = self.recording.window(t, g) else { return false };
+        let Some((whole, piece)) = self.recording.piece(t, g) else { return false };
+        // Rows are added on one thread, and not where there are several that could share the work: then the kernel
+        // adds them. The order of all additions is the same in either case, and so are the bits: there is nothing of the same
+        // tensor before the rows, and what comes behind them waits for its kernel.
+        let refused = match piece {
+            Piece::Stretch(_) => self.of_rows.contains(&whole),
+            Piece::Rows { .. } if open.contains(&whole) => true,
+            Piece::Rows { .. } => {
+                self.of_rows.push(whole);
+                threads::available() > 1 && self.recording.tensor(t).shape().elements() >= MANY
+            }
+        };
+        if refused {
+            return false;
+        }
         let known = self.deposits.sums.iter().position(|sum| sum.node == whole);
         let sum = match known {
             Some(sum) => sum,
@@ -45,15 +69,15 @@ impl<E: Real> Asked<'_, E> {
                 self.deposits.sums.len() - 1
             }
         };
-        self.deposits.nodes.push(Deposit { node: g.index, sum: sum as u32, first });
+        self.deposits.values.push(Deposit { node: g.index, sum: sum as u32, piece });
         true
     }
 }
 
 impl<E: Real> Recording<E> {
     /// If `g` is the cotangent of `t`, a piece of another tensor, and pending work that nothing else was made of: that
-    /// tensor, and the element that the piece begins at.
-    fn window(&self, t: u32, g: TensorVar<E>) -> Option<(u32, usize)> {
+    /// tensor, and where the piece is.
+    fn piece(&self, t: u32, g: TensorVar<E>) -> Option<(u32, Piece)> {
         let (op, whole, input, output) = {
             let lane = self.inner.tensors.borrow();
             let node = &lane.nodes[t as usize];
@@ -68,15 +92,14 @@ impl<E: Real> Recording<E> {
             let input = lane.nodes[*whole as usize].shape.clone();
             (lane.op(call), *whole, input, node.shape.clone())
         };
-        let first = op.kernel()?.window(&input)?;
-        let end = first.checked_add(output.elements());
+        let piece = op.kernel()?.piece(&input)?;
         assert!(
-            end.is_some_and(|end| end <= input.elements()),
-            "{}: its kernel says that its output of shape {output} is the elements from {first} on of its input of \
-             shape {input}",
+            piece.fits(&input, &output),
+            "{}: its kernel says that its output of shape {output} is a piece of its input of shape {input} that \
+             is not there: {piece:?}",
             op.name()
         );
-        Some((whole, first))
+        Some((whole, piece))
     }
 
     /// Memory for a tensor of the shape of `t`, whose pieces are most likely read when it is written.
@@ -97,10 +120,11 @@ impl<E: Real> Recording<E> {
     ) {
         let mut deposits = Deposits::default();
         let ask = |targets: &mut _, deposits: &mut _| {
-            list(&mut Asked { recording: self, targets, deposits });
+            let of_rows = SmallVec::new();
+            list(&mut Asked { recording: self, targets, deposits, of_rows });
         };
         cluster::force_and_deposit(&self.inner, ask, &mut deposits);
-        for deposit in &deposits.nodes {
+        for deposit in &deposits.values {
             self.free(self.tensor(deposit.node));
         }
         for Sum { node, tensor, .. } in deposits.sums {

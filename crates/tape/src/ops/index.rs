@@ -11,50 +11,59 @@ use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::primitive::Primitive;
 use crate::vector::{Arithmetic, Task, at_best_level, prefetch};
-use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
+use crate::{Error, KernelCall, Piece, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// A list of indices or labels, shared: making one from a slice copies it, a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Indices(Arc<[usize]>);
+pub struct Indices {
+    list: Arc<[usize]>,
+    /// Every use of a list looks whether it is in range.
+    largest: Option<usize>,
+}
 
 impl Indices {
-    /// The indices.
-    pub fn as_slice(&self) -> &[usize] {
-        &self.0
+    fn new(list: Arc<[usize]>) -> Self {
+        let largest = list.iter().copied().max();
+        Indices { list, largest }
     }
 
-    pub(super) fn largest(&self) -> Option<usize> {
-        self.0.iter().copied().max()
+    /// The indices.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.list
+    }
+
+    pub(crate) fn largest(&self) -> Option<usize> {
+        self.largest
     }
 }
 
 impl From<&[usize]> for Indices {
     fn from(indices: &[usize]) -> Self {
-        Indices(indices.into())
+        Indices::new(indices.into())
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Indices {
     fn from(indices: [usize; N]) -> Self {
-        Indices(indices.as_slice().into())
+        Indices::new(indices.as_slice().into())
     }
 }
 
 impl<const N: usize> From<&[usize; N]> for Indices {
     fn from(indices: &[usize; N]) -> Self {
-        Indices(indices.as_slice().into())
+        Indices::new(indices.as_slice().into())
     }
 }
 
 impl From<Vec<usize>> for Indices {
     fn from(indices: Vec<usize>) -> Self {
-        Indices(indices.into())
+        Indices::new(indices.into())
     }
 }
 
 impl From<&Vec<usize>> for Indices {
     fn from(indices: &Vec<usize>) -> Self {
-        Indices(indices.as_slice().into())
+        Indices::new(indices.as_slice().into())
     }
 }
 
@@ -87,23 +96,16 @@ impl<E: Real> Op<E> for IndexSelect {
             return Err(Misfit::argument(detail));
         }
         let mut shape = inputs[0].clone();
-        shape.set(self.axis, self.indices.0.len());
+        shape.set(self.axis, self.indices.list.len());
         Ok(smallvec![shape])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (before, len, after) = around(inputs[0].shape(), self.axis);
         let x = inputs[0].as_slice();
         let out = outputs.buffer(0);
-        if after == 0 {
-            return Ok(());
-        }
-        let mut slices = out.chunks_exact_mut(after);
-        for block in 0..before {
-            let table = &x[block * len * after..][..len * after];
-            for ((k, &i), out) in self.indices.0.iter().enumerate().zip(&mut slices) {
-                fetch_slice(table, &self.indices.0, k + AHEAD, after);
-                out.copy_from_slice(&table[i * after..][..after]);
-            }
+        if after > 0 {
+            let indices = self.indices.as_slice();
+            at_best_level(CopySlices { x, indices, lengths: (before, len, after), out });
         }
         Ok(())
     }
@@ -122,6 +124,45 @@ impl<E: Real> VjpKernel<E> for IndexSelect {
         let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
         let Some(sum) = call.sum(0) else { return };
         add_slices(g, &self.indices, around(shape, self.axis), sum);
+    }
+    fn piece(&self, input: &Shape) -> Option<Piece> {
+        let (before, _, width) = around(input, self.axis);
+        (before == 1).then(|| Piece::Rows { indices: self.indices.clone(), width })
+    }
+}
+
+/// Copies the slices of `x` at the indices, one after the other. `x` has the lengths (before, along, after) around the
+/// axis.
+struct CopySlices<'a, E> {
+    x: &'a [E],
+    indices: &'a [usize],
+    lengths: (usize, usize, usize),
+    out: &'a mut [E],
+}
+
+impl<E: Real> Task for CopySlices<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let CopySlices { x, indices, lengths: (before, len, after), out } = self;
+        let mut slices = out.chunks_exact_mut(after);
+        for block in 0..before {
+            let table = &x[block * len * after..][..len * after];
+            if after == 1 {
+                let out = &mut slices.by_ref();
+                indices.iter().zip(out).for_each(|(&i, out)| out[0] = table[i]);
+                continue;
+            }
+            for ((k, &i), out) in indices.iter().enumerate().zip(&mut slices) {
+                fetch_slice(table, indices, k + AHEAD, after);
+                let from = &table[i * after..][..after];
+                // To call a function that copies takes longer than to copy a few vectors.
+                let (vectors, rest) = out.as_chunks_mut::<VECTOR>();
+                let (from_vectors, from_rest) = from.as_chunks::<VECTOR>();
+                vectors.iter_mut().zip(from_vectors).for_each(|(out, x)| *out = *x);
+                rest.iter_mut().zip(from_rest).for_each(|(out, &x)| *out = x);
+            }
+        }
     }
 }
 
@@ -150,21 +191,34 @@ impl<E: Real> Task for AddSlices<'_, E> {
         let mut slices = x.chunks_exact(after);
         for block in 0..before {
             let table = &mut sum[block * len * after..][..len * after];
+            if after == 1 {
+                let x = &mut slices.by_ref();
+                indices.iter().zip(x).for_each(|(&i, x)| table[i] += x[0]);
+                continue;
+            }
             for ((k, &i), x) in indices.iter().enumerate().zip(&mut slices) {
                 fetch_slice(table, indices, k + AHEAD, after);
-                let target = &mut table[i * after..][..after];
-                target.iter_mut().zip(x).for_each(|(target, &x)| *target += x);
+                add_slice(&mut table[i * after..][..after], x);
             }
         }
     }
 }
 
+/// How many elements are copied at a time.
+const VECTOR: usize = 16;
+
+/// `sum += x`.
+#[inline(always)]
+pub(crate) fn add_slice<E: Real>(sum: &mut [E], x: &[E]) {
+    sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
+}
+
 /// How many indices ahead a slice is asked for: some tens of nanoseconds.
-const AHEAD: usize = 8;
+pub(crate) const AHEAD: usize = 8;
 
 /// Asks for slice number `indices[k]` of a table, if there is one: the processor cannot guess which is next.
 #[inline(always)]
-fn fetch_slice<E: Real>(table: &[E], indices: &[usize], k: usize, after: usize) {
+pub(crate) fn fetch_slice<E: Real>(table: &[E], indices: &[usize], k: usize, after: usize) {
     // Short ones share their lines with others, and would cost as much to ask for as to read.
     const LONG: usize = 64;
     if after * size_of::<E>() >= LONG
@@ -234,7 +288,7 @@ pub(super) fn for_each_place(
 ) {
     if (0..shape.rank()).all(|k| k == axis || shape[k] == other[k]) {
         let (_, along, after) = around(shape, axis);
-        for (at, &i) in indices.0.iter().enumerate() {
+        for (at, &i) in indices.list.iter().enumerate() {
             let (block, inside) = (at / (along * after), at % after);
             f(at, (block * other[axis] + i) * after + inside);
         }
@@ -242,7 +296,7 @@ pub(super) fn for_each_place(
     }
     let strides = other.strides();
     let mut index: SmallVec<[usize; 8]> = smallvec![0; shape.rank()];
-    for (at, &i) in indices.0.iter().enumerate() {
+    for (at, &i) in indices.list.iter().enumerate() {
         let beside = (0..shape.rank()).filter(|&k| k != axis).map(|k| index[k] * strides[k]);
         f(at, beside.sum::<usize>() + i * strides[axis]);
         for k in (0..shape.rank()).rev() {
@@ -263,10 +317,10 @@ impl<E: Real> Op<E> for Gather {
         let (own, x) = (&self.shape, inputs[0]);
         let fits =
             own.rank() == x.rank() && (0..x.rank()).all(|k| k == self.axis || own[k] <= x[k]);
-        if !fits || own.checked_elements() != Some(self.indices.0.len()) {
+        if !fits || own.checked_elements() != Some(self.indices.list.len()) {
             let detail = format!(
                 "{} indices of shape {own}; it may be longer along axis {} only",
-                self.indices.0.len(),
+                self.indices.list.len(),
                 self.axis
             );
             return Err(Misfit::shape(detail));
@@ -381,7 +435,7 @@ impl<E: Real> TensorVar<E> {
             return Err(Error::shape("embedding", &[&shape], "a table has rows".to_owned()));
         };
         let indices = indices.into();
-        let outside = indices.0.iter().enumerate().find(|&(_, &i)| i >= rows);
+        let outside = indices.list.iter().enumerate().find(|&(_, &i)| i >= rows);
         if let Some((position, index)) = outside {
             return Err(Error::Argument {
                 operation: "embedding",

@@ -7,7 +7,7 @@ use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
 use crate::tensor_var::{apply_op, try_apply_op};
-use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
+use crate::{Error, KernelCall, Piece, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// A stretch of one axis: the cotangent is put back among zeros.
 struct Narrow {
@@ -86,8 +86,8 @@ impl<E: Real> VjpKernel<E> for Narrow {
             );
         }
     }
-    fn window(&self, input: &Shape) -> Option<usize> {
-        self.first(input)
+    fn piece(&self, input: &Shape) -> Option<Piece> {
+        self.first(input).map(Piece::Stretch)
     }
 }
 

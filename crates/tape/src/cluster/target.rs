@@ -1,0 +1,246 @@
+//! What the outputs of a program are added to, chunk by chunk, if they are not kept.
+//!
+//! The pieces of a target that outputs are added to are stretches of it, or rows. Where stretches overlap, an
+//! element gets what flows to it in the order of the elements that it comes from; so the bits depend neither on the length of
+//! a chunk nor on the number of threads. For that the stretch that begins last is added first. Each part of the work has a
+//! share of the target to itself, which begins where its last stretch does. What the other stretches have before that is
+//! *spilt*: it is kept until all parts are done.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::outgoing::Outgoing;
+use crate::Real;
+use crate::ops::index::{AHEAD, Indices, add_slice, fetch_slice};
+use crate::recycle::Scratch;
+
+/// What a program adds some of its outputs to.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Stretches that overlap; the one that begins last comes first. If nothing has been written to the target, that
+    /// is fresh, and the first stretch is written where it goes.
+    Stretches { stretches: SmallVec<[Stretch; 4]>, fresh: bool },
+    /// Rows of so many elements, at places given by their number. There is one such output.
+    Rows { output: u32, indices: Indices, width: usize, fresh: bool },
+}
+
+/// A stretch of a target as long as the output that is added to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// The number of the output.
+    pub(super) output: u32,
+    /// The element of the target that it begins at.
+    pub(super) first: usize,
+}
+
+impl Target {
+    /// Where the last stretch begins.
+    fn last(&self) -> usize {
+        match self {
+            Target::Stretches { stretches, .. } => stretches[0].first,
+            Target::Rows { .. } => 0,
+        }
+    }
+
+    /// How many elements a part spills.
+    fn spilt(&self) -> usize {
+        self.added().iter().map(|stretch| self.last() - stretch.first).sum()
+    }
+
+    /// Whether the work can be done in parts, and these spill little.
+    pub(super) fn has_parts(&self, len: usize) -> bool {
+        match self {
+            Target::Stretches { .. } => self.spilt() <= len / 16,
+            Target::Rows { .. } => false,
+        }
+    }
+
+    /// The stretches that are computed elsewhere and added.
+    fn added(&self) -> &[Stretch] {
+        match self {
+            Target::Stretches { stretches, fresh } => &stretches[usize::from(*fresh)..],
+            Target::Rows { .. } => &[],
+        }
+    }
+
+    /// The output that is written where it goes.
+    fn written(&self) -> Option<u32> {
+        match self {
+            Target::Stretches { stretches, fresh: true } => Some(stretches[0].output),
+            _ => None,
+        }
+    }
+
+    /// How many rows of the scratch memory the outputs need.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Target::Stretches { .. } => self.added().len(),
+            Target::Rows { .. } => 1,
+        }
+    }
+}
+
+/// What a part has of a target.
+pub(super) struct Share<'m, E> {
+    /// Its elements, unless they are the memory of an output.
+    memory: Option<Outgoing<'m, E>>,
+    /// For each part, what it spills.
+    spilt: &'m mut [E],
+    /// How much a part spills.
+    each: usize,
+}
+
+impl<E: Real> Share<'_, E> {
+    /// The shares of the parts of the first `elements`, and of the others.
+    pub(super) fn split(self, elements: usize, parts: usize) -> (Self, Self) {
+        let Share { memory, spilt, each } = self;
+        let (memory, upper_memory) = memory.map(|memory| memory.split(elements)).unzip();
+        let (spilt, upper_spilt) = spilt.split_at_mut(parts * each);
+        let upper = Share { memory: upper_memory, spilt: upper_spilt, each };
+        (Share { memory, spilt, each }, upper)
+    }
+
+    /// Adds the chunk of `n` elements from `start` on; the part begins with element `first`.
+    #[inline(always)]
+    pub(super) fn add(
+        &mut self,
+        target: &Target,
+        outputs: &mut [Outgoing<'_, E>],
+        first: usize,
+        start: usize,
+        n: usize,
+    ) {
+        if let (Target::Rows { output, indices, width, .. }, Some(memory)) =
+            (target, &mut self.memory)
+        {
+            let x = outputs[*output as usize].chunk(n);
+            return add_rows(memory.memory(), indices.as_slice(), *width, start, x);
+        }
+        // The share of the first part begins where the target does.
+        let begins = if first == 0 { 0 } else { first + target.last() };
+        let mut skip = 0;
+        for stretch in target.added() {
+            // Taken out, because the memory may be that of another output.
+            let nothing = Outgoing::kept(&mut []);
+            let output = std::mem::replace(&mut outputs[stretch.output as usize], nothing);
+            let place = stretch.first + start;
+            let (lost, kept) = output.chunk(n).split_at(begins.saturating_sub(place).min(n));
+            if !lost.is_empty() {
+                self.spilt[skip + start - first..][..lost.len()].copy_from_slice(lost);
+            }
+            skip += target.last() - stretch.first;
+            let memory = match (&mut self.memory, target.written()) {
+                (Some(memory), _) => memory.memory(),
+                (None, Some(written)) => outputs[written as usize].memory(),
+                (None, None) => unreachable!("the memory is that of the share or of an output"),
+            };
+            add_slice(&mut memory[place + lost.len() - begins..][..kept.len()], kept);
+            outputs[stretch.output as usize] = output;
+        }
+    }
+}
+
+/// Adds the elements from `start` on, `x`, to the rows of `width` elements which the indices name.
+#[inline(always)]
+fn add_rows<E: Real>(sum: &mut [E], indices: &[usize], width: usize, start: usize, x: &[E]) {
+    let (mut row, mut column) = (start / width, start % width);
+    if width == 1 {
+        let places = &indices[start..][..x.len()];
+        return places.iter().zip(x).for_each(|(&place, &x)| sum[place] += x);
+    }
+    let mut rest = x;
+    while !rest.is_empty() {
+        let (x, others) = rest.split_at((width - column).min(rest.len()));
+        fetch_slice(sum, indices, row + AHEAD, width);
+        add_slice(&mut sum[indices[row] * width + column..][..x.len()], x);
+        (row, column, rest) = (row + 1, 0, others);
+    }
+}
+
+/// Memory for what several parts spill.
+pub(super) fn spilt<E: Real>(targets: &[Target], parts: usize) -> Scratch<E> {
+    let each: usize = targets.iter().map(Target::spilt).sum();
+    Scratch::filled(parts * each, E::ZERO)
+}
+
+/// The share of the whole work in each target, whose memory is given. What no stretch is written to becomes zero.
+pub(super) fn shares<'m, E: Real>(
+    targets: &[Target],
+    memory: &'m mut [&mut [E]],
+    len: usize,
+    mut spilt: &'m mut [E],
+    parts: usize,
+    outputs: &mut [Outgoing<'m, E>],
+) -> SmallVec<[Share<'m, E>; 2]> {
+    let mut shares = SmallVec::new();
+    for (target, memory) in targets.iter().zip(memory) {
+        let share = match target {
+            Target::Rows { fresh, .. } => {
+                if *fresh {
+                    memory.fill(E::ZERO);
+                }
+                Some(Outgoing::kept(memory))
+            }
+            Target::Stretches { .. } => {
+                let (reached, beyond) = memory.split_at_mut(target.last() + len);
+                match target.written() {
+                    None => Some(Outgoing::kept_from(reached, target.last())),
+                    Some(output) => {
+                        reached[..target.last()].fill(E::ZERO);
+                        beyond.fill(E::ZERO);
+                        outputs[output as usize] = Outgoing::kept_from(reached, target.last());
+                        None
+                    }
+                }
+            }
+        };
+        let each = target.spilt();
+        let own = if parts > 1 { parts * each } else { 0 };
+        let (own, rest) = std::mem::take(&mut spilt).split_at_mut(own);
+        spilt = rest;
+        shares.push(Share { memory: share, spilt: own, each });
+    }
+    shares
+}
+
+/// Has the outputs that are added, and not written where they go, computed in `rows`.
+pub(super) fn lend_rows<'m, E: Real>(
+    targets: &[Target],
+    mut rows: impl Iterator<Item = &'m mut [E]>,
+    outputs: &mut [Outgoing<'m, E>],
+) {
+    let mut lend = |output: u32| {
+        let row = rows.next().expect("a row for each output that is not kept");
+        outputs[output as usize] = Outgoing::passing(row);
+    };
+    for target in targets {
+        match target {
+            Target::Rows { output, .. } => lend(*output),
+            Target::Stretches { .. } => {
+                target.added().iter().for_each(|stretch| lend(stretch.output))
+            }
+        }
+    }
+}
+
+/// Adds what part number `part` of `parts`, which has these elements, has spilt.
+pub(super) fn add_spilt<E: Real>(
+    targets: &[Target],
+    memory: &mut [&mut [E]],
+    elements: Range<usize>,
+    (part, parts): (usize, usize),
+    mut spilt: &[E],
+) {
+    for (target, memory) in targets.iter().zip(memory) {
+        let each = target.spilt();
+        let mut own = &spilt[part * each..];
+        for stretch in target.added() {
+            let before = target.last() - stretch.first;
+            let n = before.min(elements.len());
+            add_slice(&mut memory[stretch.first + elements.start..][..n], &own[..n]);
+            own = &own[before..];
+        }
+        spilt = &spilt[parts * each..];
+    }
+}
