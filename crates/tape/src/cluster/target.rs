@@ -218,7 +218,7 @@ pub(super) fn lend_rows<'m, E: Real>(
         match target {
             Target::Rows { output, .. } => lend(*output),
             Target::Stretches { .. } => {
-                target.added().iter().for_each(|stretch| lend(stretch.output))
+                target.added().iter().for_each(|stretch| lend(stretch.output));
             }
         }
     }
