@@ -49,7 +49,7 @@ impl<E: Real> Case<E> {
             shape: &self.shape,
         };
         let outputs: SmallVec<[&mut [E]; 8]> = results.iter_mut().map(Vec::as_mut_slice).collect();
-        let totals = run_on(&plan, data, outputs);
+        let totals = run_on(&plan, &data, outputs);
         results.push(totals.into_vec());
         results
     }
