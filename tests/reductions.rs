@@ -109,6 +109,60 @@ fn the_recorded_gradient_of_logsumexp_keeps_its_digits() {
     assert_relative_eq!(recorded, y.backward().unwrap().wrt(x), max_relative = 1e-6);
 }
 
+/// Rows that are computed in pieces, which have bases of their own: far apart, without a finite element, infinite, with NaN.
+#[test]
+fn logsumexp_of_long_rows() {
+    let n = 40_003;
+    let at = |row: usize, i: usize| {
+        let wave = ((i * 37 + 11) % 101) as f64 / 50.0;
+        match (row, i / 1024) {
+            (0, _) => wave,
+            (1, piece) => wave + 900.0 * (piece % 3) as f64 - 1000.0,
+            (2, 3..9) => f64::NEG_INFINITY,
+            (2, _) => wave - 800.0,
+            (3, _) => f64::NEG_INFINITY,
+            (4, _) if i == 20_000 => f64::INFINITY,
+            (5, _) if i == 20_000 => f64::NAN,
+            _ => wave + 5.0,
+        }
+    };
+    let run = |columns: usize| {
+        let tape = Tape::new();
+        let data = (0..6 * columns).map(|k| at(k / columns, k % columns)).collect();
+        let x = tape.tensor(Tensor::new([6, columns], data));
+        let y = x.logsumexp_axes(1);
+        let weights = tape.constant([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let gradient = (y * weights).sum().backward().unwrap().wrt(x);
+        (y.value().to_vec(), gradient.to_vec())
+    };
+    for columns in [1, 1023, 1024, 1025, 20_001, n] {
+        let (values, gradient) = run(columns);
+        for (row, &value) in values.iter().enumerate() {
+            let x: Vec<f64> = (0..columns).map(|i| at(row, i)).collect();
+            let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = x.iter().map(|x| (x - largest).exp()).sum();
+            let gradient = &gradient[row * columns..][..columns];
+            let infinite = x.iter().any(|x| *x == f64::INFINITY);
+            if x.iter().any(|x| x.is_nan()) {
+                assert!(value.is_nan() && gradient.iter().all(|g| g.is_nan()));
+            } else if largest == f64::NEG_INFINITY || infinite {
+                assert_eq!(value, largest);
+            } else {
+                assert_relative_eq!(value, sum.ln() + largest, max_relative = 1e-13);
+                for (g, x) in gradient.iter().zip(x) {
+                    let expected = (row + 1) as f64 * (x - largest).exp() / sum;
+                    assert_relative_eq!(*g, expected, max_relative = 1e-12, epsilon = 1e-300);
+                }
+            }
+        }
+    }
+    let bits = |(values, gradient): (Vec<f64>, Vec<f64>)| -> Vec<u64> {
+        values.iter().chain(&gradient).map(|x| x.to_bits()).collect()
+    };
+    let expected = bits(with_threads(1, || run(n)));
+    assert_eq!(bits(with_threads(3, || run(n))), expected);
+}
+
 #[test]
 fn logic() {
     let tape = Tape::new();

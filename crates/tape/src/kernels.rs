@@ -49,7 +49,8 @@ pub(crate) fn sum_each<E: Real>(x: &[E], length: usize, out: &mut [E]) {
 
 const SUM_BLOCK: usize = 1024;
 
-struct SumBlock<'a, E>(&'a [E]);
+/// The sum of a block, as [`sum`] gives it.
+pub(crate) struct SumBlock<'a, E>(pub(crate) &'a [E]);
 
 impl<E: Real> Task for SumBlock<'_, E> {
     type Output = E;

@@ -1,12 +1,16 @@
 //! The logarithm of the sum of exponentials.
+//!
+//! A run of neighbours that has an output of its own is done piece by piece, each from the largest element of its own: memory
+//! is read once, and written once. The sums of the pieces are put together at the end.
 
 use smallvec::smallvec;
 
-use super::{Over, Run, extrema, for_each_run, run_of, sum_over};
+use super::{Best, Over, Run, better, extrema, for_each_run, run_of, sum_over};
+use crate::kernels::{SumBlock, sum};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
-use crate::threads::for_each_block;
+use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 use crate::{KernelCall, Real, Shape, Target, Tensor, VjpKernel};
 
@@ -17,31 +21,107 @@ pub(super) struct LogSumExp(pub(super) Over);
 
 /// How many exponentials a thread is given at once: some tens of microseconds of work.
 const EXPONENTIALS: usize = 1 << 14;
+/// Within a run, so many elements have a base of their own. So they are read once: from the search for the largest one to
+/// the sum they are in the first-level cache.
+const PIECE: usize = 1024;
 
-/// `e^(x - base)` for the base of each output.
-fn exponentials<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, base: &[E], out: &mut [E]) {
+/// The length of the runs and how many pieces each has, if each has an output of its own.
+fn pieces(shape: &Shape, axes: AxisSet, outputs: usize) -> Option<(usize, usize)> {
     let (run, count) = run_of(shape, axes);
     let len = run.len();
-    if let (Run::Together(_), true) = (run, count == base.len() && len > 0) {
-        // Each run has an output of its own. A long one is several blocks, many short ones are one.
-        if len >= EXPONENTIALS {
-            let runs = out.chunks_mut(len).zip(x.chunks(len));
-            for ((out, x), base) in runs.zip(base.chunks(1)) {
-                for_each_block(out, EXPONENTIALS, |k, out| {
-                    let x = &x[k * EXPONENTIALS..];
-                    at_best_level(Exponentials { x, base, len: EXPONENTIALS, out });
-                });
-            }
-            return;
+    let own = matches!(run, Run::Together(_)) && count == outputs && len > 0;
+    own.then(|| (len, len.div_ceil(PIECE)))
+}
+
+/// The exponentials of runs of a length, and the largest element and the sum of each piece.
+fn exponentials_by_pieces<E: Real>(x: &[E], len: usize, out: &mut [E], found: &mut [E]) {
+    // A long run is several blocks, many short ones are one.
+    if len >= EXPONENTIALS {
+        let per_run = 2 * len.div_ceil(PIECE);
+        let runs = out.chunks_mut(len).zip(x.chunks(len)).zip(found.chunks_mut(per_run));
+        for ((out, x), found) in runs {
+            let per_block = 2 * EXPONENTIALS / PIECE;
+            for_each_pair_of_blocks(out, EXPONENTIALS, found, per_block, |k, out, found| {
+                let x = &x[k * EXPONENTIALS..];
+                at_best_level(Pieces { x, len: EXPONENTIALS, out, found });
+            });
         }
-        let runs = EXPONENTIALS.div_ceil(len);
-        for_each_block(out, runs * len, |k, out| {
-            let (x, base) = (&x[k * runs * len..], &base[k * runs..]);
-            at_best_level(Exponentials { x, base, len, out });
-        });
         return;
     }
+    let runs = EXPONENTIALS.div_ceil(len);
+    let per_block = 2 * runs * len.div_ceil(PIECE);
+    for_each_pair_of_blocks(out, runs * len, found, per_block, |k, out, found| {
+        let x = &x[k * runs * len..];
+        at_best_level(Pieces { x, len, out, found });
+    });
+}
+
+/// `e^(x - base)` with a base for each piece of runs of a length; the largest element and the sum of each.
+struct Pieces<'a, E> {
+    x: &'a [E],
+    len: usize,
+    out: &'a mut [E],
+    found: &'a mut [E],
+}
+
+impl<E: Real> Task for Pieces<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let Pieces { x, len, out, found } = self;
+        let mut found = found.chunks_exact_mut(2);
+        for (x, out) in x.chunks(len).zip(out.chunks_mut(len)) {
+            for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+                let found = found.next().expect("two numbers for each piece");
+                let (largest, sum) = found.split_at_mut(1);
+                largest[0] = E::lit(f64::NEG_INFINITY);
+                let run = Run::Together(x.len());
+                Best { x, run, largest: true, out: largest }.run::<A>();
+                let base = finite_or_zero(largest[0]);
+                for (out, &x) in out.iter_mut().zip(x) {
+                    *out = <E as Vectorised>::exp::<A>(x - base);
+                }
+                sum[0] = SumBlock(out).run::<A>();
+            }
+        }
+    }
+}
+
+/// A largest element as a base; 0 instead of an infinite one, which would make `inf - inf`.
+#[inline(always)]
+fn finite_or_zero<E: Real>(largest: E) -> E {
+    if largest.is_finite() { largest } else { E::ZERO }
+}
+
+/// The logarithm of the sum of a run from the largest elements and sums of its pieces, and what the exponentials of each
+/// piece are to be divided by.
+fn put_together<E: Real>(found: &[E], divisors: &mut [E]) -> E {
+    if let &[largest, sum] = found {
+        divisors[0] = sum;
+        return sum.ln() + finite_or_zero(largest);
+    }
+    let worst = E::lit(f64::NEG_INFINITY);
+    let largest = found.iter().step_by(2).fold(worst, |best, &x| better(true, best, x));
+    let base = finite_or_zero(largest);
+    // Relative to the base of the whole run. A piece without a finite element has nothing to add.
+    let factor = |largest: E| {
+        let own = if largest == worst { worst } else { finite_or_zero(largest) };
+        (own - base).exp()
+    };
+    for (divisor, piece) in divisors.iter_mut().zip(found.chunks_exact(2)) {
+        *divisor = factor(piece[0]) * piece[1];
+    }
+    let total = sum(divisors);
+    for (divisor, piece) in divisors.iter_mut().zip(found.chunks_exact(2)) {
+        *divisor = total / factor(piece[0]);
+    }
+    total.ln() + base
+}
+
+/// `e^(x - base)` for the base of each output, where runs share outputs.
+fn exponentials<E: Real>(x: &[E], shape: &Shape, axes: AxisSet, base: &[E], out: &mut [E]) {
     for_each_run(shape, axes, |run, i, o| {
+        let len = run.len();
         let (x, out) = (&x[i..i + len], &mut out[i..i + len]);
         let (base, len) = match run {
             Run::Together(len) => (&base[o..=o], len),
@@ -79,12 +159,10 @@ impl<E: Real> Task for Exponentials<'_, E> {
 }
 
 impl LogSumExp {
-    /// The largest elements; 0 instead of an infinite one, which would make `inf - inf`.
+    /// The largest elements, as bases.
     fn base<E: Real>(&self, x: &Tensor<E>, base: &mut [E]) {
         extrema(x.as_slice(), x.shape(), self.0.axes, true, base);
-        for base in base.iter_mut().filter(|base| !base.is_finite()) {
-            *base = E::ZERO;
-        }
+        base.iter_mut().for_each(|base| *base = finite_or_zero(*base));
     }
 }
 
@@ -97,6 +175,20 @@ impl<E: Real> Op<E> for LogSumExp {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (x, shape, axes) = (inputs[0].as_slice(), inputs[0].shape(), self.0.axes);
+        let count = outputs.shape(0).elements();
+        if let Some((len, per_run)) = pieces(shape, axes, count) {
+            let mut weights = Tensor::uninitialised(shape.clone());
+            let mut found = Scratch::<E>::filled(2 * count * per_run, E::ZERO);
+            exponentials_by_pieces(x, len, weights.as_mut_slice(), &mut found);
+            let mut divisors = Tensor::uninitialised([count * per_run].into());
+            let runs = divisors.as_mut_slice().chunks_mut(per_run).zip(found.chunks(2 * per_run));
+            for (out, (divisors, found)) in outputs.buffer(0).iter_mut().zip(runs) {
+                *out = put_together(found, divisors);
+            }
+            outputs.keep(weights);
+            outputs.keep(divisors);
+            return Ok(());
+        }
         let mut base = Scratch::<E>::filled(outputs.shape(0).elements(), E::ZERO);
         self.base(&inputs[0], &mut base);
         let mut weights = Tensor::uninitialised(shape.clone());
@@ -133,6 +225,13 @@ impl<E: Real> VjpKernel<E> for LogSumExp {
         let [weights, sums] = call.residuals else { unreachable!("the forward pass keeps two") };
         let (weights, sums) = (weights.as_slice(), sums.as_slice());
         let Some(Target { buffer, add }) = call.target(0) else { return };
+        if let Some((len, per_run)) = pieces(shape, self.0.axes, g.len()) {
+            let runs = buffer.chunks_mut(len).zip(weights.chunks(len));
+            for ((out, weights), (g, sums)) in runs.zip(g.iter().zip(sums.chunks(per_run))) {
+                at_best_level(ScalePieces { weights, g: *g, sums, out, add });
+            }
+            return;
+        }
         let mut factors = Scratch::<E>::filled(g.len(), E::ZERO);
         for ((factor, &g), &sum) in factors.iter_mut().zip(g).zip(sums) {
             *factor = g / sum;
@@ -145,6 +244,26 @@ impl<E: Real> VjpKernel<E> for LogSumExp {
             };
             at_best_level(Scale { weights, factors, out, add });
         });
+    }
+}
+
+/// The weights of a run times `g` over what each piece is divided by.
+struct ScalePieces<'a, E> {
+    weights: &'a [E],
+    g: E,
+    sums: &'a [E],
+    out: &'a mut [E],
+    add: bool,
+}
+
+impl<E: Real> Task for ScalePieces<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        let ScalePieces { weights, g, sums, out, add } = self;
+        for ((out, weights), &sum) in out.chunks_mut(PIECE).zip(weights.chunks(PIECE)).zip(sums) {
+            Scale { weights, factors: &[g / sum], out, add }.run::<A>();
+        }
     }
 }
 
