@@ -55,9 +55,9 @@ struct Run<'a, 'd, E: Real> {
     targets: &'a [Target],
 }
 
-/// A stretch of the work, with the memory that it writes to.
-struct Stretch<'m, E> {
-    /// The parts that it is made of.
+/// A part of the work, with the memory that it writes to.
+struct Part<'m, E> {
+    /// The numbers of the parts that it is made of; of one when it is done.
     parts: Range<usize>,
     outputs: SmallVec<[Outgoing<'m, E>; 8]>,
     /// Its share of each target.
@@ -177,7 +177,7 @@ pub(super) fn run_with<'o, E: Real>(
             let parts = 0..parts;
             vector::at_best_level(Blocks { run: &run, parts, outputs, shares, totals, memory });
         } else {
-            run.parts(Stretch { parts: 0..parts, outputs: to, shares, totals, memory });
+            run.parts(Part { parts: 0..parts, outputs: to, shares, totals, memory });
         }
     }
     if let Some(buffer) = buffer {
@@ -248,9 +248,9 @@ impl<E: Real> Run<'_, '_, E> {
         blocks.start * block..(blocks.end * block).min(self.len)
     }
 
-    /// Runs a stretch, on several threads if it has several parts.
-    fn parts<'m>(&self, stretch: Stretch<'m, E>) {
-        let Stretch { parts, mut outputs, mut shares, totals, memory } = stretch;
+    /// Runs a part, on several threads if it is made of several.
+    fn parts<'m>(&self, part: Part<'m, E>) {
+        let Part { parts, mut outputs, mut shares, totals, memory } = part;
         if parts.len() <= 1 {
             let (outputs, shares) = (&mut outputs[..], &mut shares[..]);
             return vector::at_best_level(Blocks {
@@ -271,8 +271,8 @@ impl<E: Real> Run<'_, '_, E> {
         let (shares, upper_shares) = shares.into_iter().map(split).unzip();
         let (totals, upper_totals) = totals.split_at_mut(2 * self.plan.totals * blocks);
         let (memory, upper_memory) = memory.split_at_mut(lower.len() * self.memory());
-        let lower = Stretch { parts: lower, outputs, shares, totals, memory };
-        let upper = Stretch {
+        let lower = Part { parts: lower, outputs, shares, totals, memory };
+        let upper = Part {
             parts: upper,
             outputs: upper_outputs,
             shares: upper_shares,
@@ -283,7 +283,7 @@ impl<E: Real> Run<'_, '_, E> {
     }
 }
 
-/// A stretch of the work of a run, for one thread.
+/// A part of the work of a run, for one thread.
 struct Blocks<'r, 'd, 'm, E: Real> {
     run: &'r Run<'r, 'd, E>,
     parts: Range<usize>,
