@@ -16,6 +16,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+pub(crate) mod coefficients;
 mod dispatch;
 mod double;
 mod error_function;
@@ -97,6 +98,18 @@ macro_rules! poly {
     };
 }
 use poly;
+
+/// `c[0] + x (c[1] + x (c[2] + ...))`.
+#[inline(always)]
+fn horner<A: Arithmetic, T: Elementary, const N: usize>(x: T, c: [T; N]) -> T {
+    // Not by an iterator: its closure might not be inlined, and then it is compiled for the lowest level.
+    let (mut p, mut k) = (c[N - 1], N - 1);
+    while k > 0 {
+        k -= 1;
+        p = A::fma(x, p, c[k]);
+    }
+    p
+}
 
 /// Calls `$callback` with the functions of one argument: `method Primitive file in_single`, where
 /// the last says how single precision is computed: in `doubles` or by `single` functions.

@@ -7,7 +7,7 @@ use std::f64::consts::LOG2_E;
 
 use super::double::{fast_two_sum, nearest, pow2, scale, two_sum};
 use super::logarithm::ln_1p_pair;
-use super::{Arithmetic, poly};
+use super::{Arithmetic, coefficients, horner};
 
 pub(super) const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
 pub(super) const LN2_LOW: f64 = -1.7239444525614835e-13;
@@ -27,21 +27,7 @@ pub(super) fn reduced<A: Arithmetic>(x: f64) -> (f64, f64, f64) {
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: minimax polynomial, error 2^-59.
 #[inline(always)]
 fn exp_tail<A: Arithmetic>(r: f64) -> f64 {
-    poly!(
-        A,
-        r,
-        0.5,
-        0.1666666666666667,
-        0.041666666666666685,
-        0.008333333333326082,
-        0.0013888888888874294,
-        0.0001984126987500567,
-        2.4801587347587177e-05,
-        2.7557255166245233e-06,
-        2.7557252673292366e-07,
-        2.5105314116534945e-08,
-        2.092167017912071e-09
-    )
+    horner::<A, _, _>(r, coefficients::double::EXP)
 }
 
 #[inline(always)]
@@ -59,22 +45,7 @@ pub(super) fn exp2<A: Arithmetic>(x: f64) -> f64 {
     let x = clamp(x, -1080.0, 1025.0);
     let n = nearest(x);
     let r = x - n;
-    let q = poly!(
-        A,
-        r,
-        std::f64::consts::LN_2,
-        0.24022650695910072,
-        0.055504108664821625,
-        0.009618129107628487,
-        0.001333355814640629,
-        0.0001540353039335456,
-        1.5252733841785816e-05,
-        1.3215486823495732e-06,
-        1.017805697025038e-07,
-        7.054891387020564e-09,
-        4.4558387461354103e-10,
-        2.5737932444201745e-11
-    );
+    let q = horner::<A, _, _>(r, coefficients::double::EXP2);
     scale(A::fma(r, q, 1.0), n)
 }
 

@@ -3,7 +3,7 @@
 use super::double::{divide, fast_two_sum, pow2, scale, two_product, two_sum};
 use super::exponential::{clamp, reduced};
 use super::logarithm::{assemble, ends, ln_1p_pair, split};
-use super::{Arithmetic, poly};
+use super::{Arithmetic, coefficients, horner, poly};
 
 /// `e^a` and `e^-a` for `a >= 0`, both over `2^n`: the first as a pair; and `n`.
 #[inline(always)]
@@ -48,21 +48,7 @@ pub(super) fn cosh<A: Arithmetic>(x: f64) -> f64 {
 pub(super) fn tanh<A: Arithmetic>(x: f64) -> f64 {
     let a = clamp(x.abs(), 0.0, 20.0);
     let z = a * a;
-    let p = poly!(
-        A,
-        z,
-        -0.3333333333333333,
-        0.13333333333330366,
-        -0.053968253964912095,
-        0.021869488389248685,
-        -0.008863232211891515,
-        0.0035920841829763617,
-        -0.0014554712030310896,
-        0.0005880791009559692,
-        -0.00023230981495909138,
-        8.16240610675778e-05,
-        -1.837849140380553e-05
-    );
+    let p = horner::<A, _, _>(z, coefficients::double::TANH);
     let near = A::fma(a * z, p, a);
     let (n, r, t) = reduced::<A>(2.0 * a);
     let power = pow2(n);

@@ -6,7 +6,7 @@
 
 use super::double::two_sum;
 use super::exponential::{LN2_HIGH, LN2_LOW};
-use super::{Arithmetic, poly};
+use super::{Arithmetic, coefficients, horner};
 
 /// `k` and `m` with `x = 2^k m` and `m` between `sqrt(1/2)` and `sqrt 2`; for finite `x > 0`.
 #[inline(always)]
@@ -25,17 +25,7 @@ pub(super) fn split(x: f64) -> (f64, f64) {
 /// `R` from `z = s^2 <= 0.0295`: `z` times a minimax polynomial of error 2^-51, so 2^-59 of `f`.
 #[inline(always)]
 fn series<A: Arithmetic>(z: f64) -> f64 {
-    z * poly!(
-        A,
-        z,
-        0.666666666666667,
-        0.3999999999989789,
-        0.2857142862665141,
-        0.22222211031749325,
-        0.18182896207631685,
-        0.15331497764506818,
-        0.1461909699201228
-    )
+    z * horner::<A, _, _>(z, coefficients::double::LN)
 }
 
 /// `ln(2^k (1 + f)) + c` for a small `c`.

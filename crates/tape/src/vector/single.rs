@@ -7,7 +7,7 @@ use std::f32::consts::LOG2_E;
 use std::f64::consts::FRAC_2_PI;
 
 use super::double::{low_bits, nearest as nearest_f64};
-use super::{Arithmetic, poly};
+use super::{Arithmetic, coefficients, horner, poly};
 
 /// 1.5 * 2^23: to a sum with it every number below 2^22 is rounded to an integer.
 const SHIFT: f32 = 12_582_912.0;
@@ -44,7 +44,7 @@ fn clamp(x: f32, low: f32, high: f32) -> f32 {
 fn reduced<A: Arithmetic>(x: f32) -> (f32, f32) {
     let n = nearest(x * LOG2_E);
     let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
-    let p = poly!(A, r, 0.5, 0.16666576, 0.041666374, 0.008363238, 0.0013941216);
+    let p = horner::<A, _, _>(r, coefficients::single::EXP);
     (n, A::fma(r * r, p, r))
 }
 
@@ -68,19 +68,7 @@ pub(super) fn ln<A: Arithmetic>(x: f32) -> f32 {
     let k = k - if subnormal { 151.0 } else { 127.0 };
     let f = m - 1.0;
     let z = f * f;
-    let p = poly!(
-        A,
-        f,
-        0.3333333,
-        -0.2499998,
-        0.20000689,
-        -0.16669153,
-        0.14251138,
-        -0.123966455,
-        0.11634797,
-        -0.11660358,
-        0.07332628
-    );
+    let p = horner::<A, _, _>(f, coefficients::single::LN);
     let tail = A::fma(f * z, p, k * LN2_LOW);
     let y = A::fma(k, LN2_HIGH, A::fma(-0.5, z, tail) + f);
     let y = if x < f32::INFINITY { y } else { x };
@@ -104,7 +92,7 @@ pub(super) fn sigmoid<A: Arithmetic>(x: f32) -> f32 {
 pub(super) fn tanh<A: Arithmetic>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 10.0);
     let z = a * a;
-    let p = poly!(A, z, -0.3333333, 0.13332933, -0.05387633, 0.021121472, -0.0062836604);
+    let p = horner::<A, _, _>(z, coefficients::single::TANH);
     let near = A::fma(a * z, p, a);
     let (n, q) = reduced::<A>(2.0 * a);
     let power = pow2(n);
@@ -117,28 +105,8 @@ pub(super) fn tanh<A: Arithmetic>(x: f32) -> f32 {
 pub(super) fn erf<A: Arithmetic>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 4.0);
     let z = a * a;
-    let p = poly!(
-        A,
-        z,
-        0.12837917,
-        -0.37612635,
-        0.11283703,
-        -0.0268598,
-        0.005201961,
-        -0.0008152631,
-        8.4099214e-05
-    );
-    let q = poly!(
-        A,
-        a,
-        0.00020703285,
-        1.1276273,
-        0.637266,
-        0.10385618,
-        -0.022189679,
-        0.003033666,
-        -0.00019494387
-    );
+    let p = horner::<A, _, _>(z, coefficients::single::ERF_NEAR);
+    let q = horner::<A, _, _>(a, coefficients::single::ERF_FAR);
     let (n, e) = reduced::<A>(-q);
     let power = pow2(n);
     let far = 1.0 - A::fma(power, e, power);

@@ -228,11 +228,10 @@ impl Allocation<'_> {
         value.register.is_none() && (fixed || step.next[k] == NEVER)
     }
 
-    /// Whether an operand is in a register that is free behind the step, and is no other operand.
+    /// Whether an operand is in a register that is free behind the step.
     fn leaves_register(&self, step: &Step, k: usize) -> bool {
         let value = &self.values[step.operands[k] as usize];
-        let others = step.operands().iter().filter(|&&v| v == step.operands[k]).count();
-        value.register.is_some() && !value.pinned && step.next[k] == NEVER && others == 1
+        value.register.is_some() && !value.pinned && step.next[k] == NEVER
     }
 
     /// An operand: in memory, if that is as good.

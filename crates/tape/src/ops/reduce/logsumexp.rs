@@ -5,8 +5,8 @@
 
 use smallvec::smallvec;
 
-use super::{Best, Over, Run, better, extrema, for_each_run, run_of, sum_over};
-use crate::kernels::{SumBlock, sum};
+use super::{Over, Run, extrema, for_each_run, run_of, sum_over};
+use crate::kernels::{SumBlock, fold_lanes, sum};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
@@ -74,9 +74,7 @@ impl<E: Real> Task for Pieces<'_, E> {
             for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
                 let found = found.next().expect("two numbers for each piece");
                 let (largest, sum) = found.split_at_mut(1);
-                largest[0] = E::lit(f64::NEG_INFINITY);
-                let run = Run::Together(x.len());
-                Best { x, run, largest: true, out: largest }.run::<A>();
+                largest[0] = largest_of(x);
                 let base = finite_or_zero(largest[0]);
                 for (out, &x) in out.iter_mut().zip(x) {
                     *out = <E as Vectorised>::exp::<A>(x - base);
@@ -85,6 +83,24 @@ impl<E: Real> Task for Pieces<'_, E> {
             }
         }
     }
+}
+
+/// The largest element. NaN is passed over: it will be in the sum.
+#[inline(always)]
+fn largest_of<E: Real>(x: &[E]) -> E {
+    const LANES: usize = 16;
+    let larger = |a: E, b: E| if b > a { b } else { a };
+    let mut lanes = [E::lit(f64::NEG_INFINITY); LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = larger(*lane, x);
+    }
+    fold_lanes(lanes, larger)
 }
 
 /// A largest element as a base; 0 instead of an infinite one, which would make `inf - inf`.
@@ -101,7 +117,7 @@ fn put_together<E: Real>(found: &[E], divisors: &mut [E]) -> E {
         return sum.ln() + finite_or_zero(largest);
     }
     let worst = E::lit(f64::NEG_INFINITY);
-    let largest = found.iter().step_by(2).fold(worst, |best, &x| better(true, best, x));
+    let largest = found.iter().step_by(2).fold(worst, |best, &x| if x > best { x } else { best });
     let base = finite_or_zero(largest);
     // Relative to the base of the whole run. A piece without a finite element has nothing to add.
     let factor = |largest: E| {

@@ -6,6 +6,7 @@ use std::f64::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Greater, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
+use crate::vector::coefficients::double as coefficients;
 
 type Term<'l> = super::term::Term<'l, f64>;
 
@@ -38,22 +39,7 @@ fn fast_two_sum<'l>(a: Term<'l>, b: Term<'l>) -> (Term<'l>, Term<'l>) {
 }
 
 fn exp_tail(r: Term<'_>) -> Term<'_> {
-    poly(
-        r,
-        &[
-            0.5,
-            0.1666666666666667,
-            0.041666666666666685,
-            0.008333333333326082,
-            0.0013888888888874294,
-            0.0001984126987500567,
-            2.4801587347587177e-05,
-            2.7557255166245233e-06,
-            2.7557252673292366e-07,
-            2.5105314116534945e-08,
-            2.092167017912071e-09,
-        ],
-    )
+    poly(r, &coefficients::EXP)
 }
 
 fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>, Term<'_>) {
@@ -76,23 +62,7 @@ pub(super) fn exp2(x: Term<'_>) -> Term<'_> {
     let x = x.clamp(-1080.0, 1025.0);
     let n = nearest(x);
     let r = x - n;
-    let q = poly(
-        r,
-        &[
-            std::f64::consts::LN_2,
-            0.24022650695910072,
-            0.055504108664821625,
-            0.009618129107628487,
-            0.001333355814640629,
-            0.0001540353039335456,
-            1.5252733841785816e-05,
-            1.3215486823495732e-06,
-            1.017805697025038e-07,
-            7.054891387020564e-09,
-            4.4558387461354103e-10,
-            2.5737932444201745e-11,
-        ],
-    );
+    let q = poly(r, &coefficients::EXP2);
     scale(r.mul_add(q, 1.0), n)
 }
 
@@ -123,22 +93,7 @@ pub(super) fn softplus(x: Term<'_>) -> Term<'_> {
 pub(super) fn tanh(x: Term<'_>) -> Term<'_> {
     let a = x.abs().clamp(0.0, 20.0);
     let z = a * a;
-    let p = poly(
-        z,
-        &[
-            -0.3333333333333333,
-            0.13333333333330366,
-            -0.053968253964912095,
-            0.021869488389248685,
-            -0.008863232211891515,
-            0.0035920841829763617,
-            -0.0014554712030310896,
-            0.0005880791009559692,
-            -0.00023230981495909138,
-            8.16240610675778e-05,
-            -1.837849140380553e-05,
-        ],
-    );
+    let p = poly(z, &coefficients::TANH);
     let near = (a * z).mul_add(p, a);
     let (n, r, t) = reduced(2.0 * a);
     let power = pow2(n);
@@ -158,18 +113,7 @@ fn split(x: Term<'_>) -> (Term<'_>, Term<'_>) {
 }
 
 fn series(z: Term<'_>) -> Term<'_> {
-    let p = poly(
-        z,
-        &[
-            0.666666666666667,
-            0.3999999999989789,
-            0.2857142862665141,
-            0.22222211031749325,
-            0.18182896207631685,
-            0.15331497764506818,
-            0.1461909699201228,
-        ],
-    );
+    let p = poly(z, &coefficients::LN);
     z * p
 }
 

@@ -5,6 +5,7 @@ use std::f32::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
+use crate::vector::coefficients::single as coefficients;
 
 type Term<'l> = super::term::Term<'l, f32>;
 
@@ -28,7 +29,7 @@ fn scale<'l>(x: Term<'l>, n: Term<'l>) -> Term<'l> {
 fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>) {
     let n = nearest(x * LOG2_E);
     let r = x.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
-    let p = poly(r, &[0.5, 0.16666576, 0.041666374, 0.008363238, 0.0013941216]);
+    let p = poly(r, &coefficients::EXP);
     (n, (r * r).mul_add(p, r))
 }
 
@@ -48,20 +49,7 @@ pub(super) fn ln(x: Term<'_>) -> Term<'_> {
     let k = k - x.select(Less, tiny, 151.0, 127.0);
     let f = m - 1.0;
     let z = f * f;
-    let p = poly(
-        f,
-        &[
-            0.3333333,
-            -0.2499998,
-            0.20000689,
-            -0.16669153,
-            0.14251138,
-            -0.123966455,
-            0.11634797,
-            -0.11660358,
-            0.07332628,
-        ],
-    );
+    let p = poly(f, &coefficients::LN);
     let tail = (f * z).mul_add(p, k * LN2_LOW);
     let y = k.mul_add(LN2_HIGH, z.mul_add(-0.5, tail) + f);
     let y = x.select(Less, f32::INFINITY, y, x);
@@ -80,7 +68,7 @@ pub(super) fn sigmoid(x: Term<'_>) -> Term<'_> {
 pub(super) fn tanh(x: Term<'_>) -> Term<'_> {
     let a = x.abs().clamp(0.0, 10.0);
     let z = a * a;
-    let p = poly(z, &[-0.3333333, 0.13332933, -0.05387633, 0.021121472, -0.0062836604]);
+    let p = poly(z, &coefficients::TANH);
     let near = (a * z).mul_add(p, a);
     let (n, q) = reduced(2.0 * a);
     let power = pow2(n);
@@ -91,30 +79,8 @@ pub(super) fn tanh(x: Term<'_>) -> Term<'_> {
 pub(super) fn erf(x: Term<'_>) -> Term<'_> {
     let a = x.abs().clamp(0.0, 4.0);
     let z = a * a;
-    let p = poly(
-        z,
-        &[
-            0.12837917,
-            -0.37612635,
-            0.11283703,
-            -0.0268598,
-            0.005201961,
-            -0.0008152631,
-            8.4099214e-05,
-        ],
-    );
-    let q = poly(
-        a,
-        &[
-            0.00020703285,
-            1.1276273,
-            0.637266,
-            0.10385618,
-            -0.022189679,
-            0.003033666,
-            -0.00019494387,
-        ],
-    );
+    let p = poly(z, &coefficients::ERF_NEAR);
+    let q = poly(a, &coefficients::ERF_FAR);
     let (n, e) = reduced(-q);
     let power = pow2(n);
     let far = 1.0 - power.mul_add(e, power);
