@@ -111,6 +111,12 @@ fn functions<E: Real>() -> Vec<(&'static str, Function<E>)> {
             let rows = x.index_select(0, places(x, 7));
             (a * b).sin().sum() + (rows * E::lit(0.7)).exp().sum()
         }),
+        ("stretches, and as many rows", |x| {
+            let (a, b) = (piece(x, 1, 0), piece(x, 0, 1));
+            let places = places(x, 7);
+            let rows = x.index_select(0, &places[..places.len() - 2]);
+            (a * b.exp() * rows).sin().sum()
+        }),
         ("no rows", |x| x.index_select(0, Vec::new()).sin().sum()),
         ("rows of stretches", |x| {
             let y = piece(x, 1, 0);
