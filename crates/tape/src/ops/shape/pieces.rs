@@ -14,6 +14,8 @@ struct Narrow {
     axis: usize,
     start: usize,
     len: usize,
+    /// Whether the axis, of which one entry is left, goes.
+    gone: bool,
 }
 
 impl Narrow {
@@ -35,7 +37,10 @@ impl<E: Real> Op<E> for Narrow {
             return Err(Misfit::shape(format!("{start}..{end} is outside of axis {axis}")));
         }
         let mut shape = inputs[0].clone();
-        shape.set(self.axis, self.len);
+        match self.gone {
+            true => shape.remove(self.axis),
+            false => shape.set(self.axis, self.len),
+        };
         Ok(smallvec![shape])
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
@@ -55,12 +60,12 @@ impl<E: Real> Op<E> for Narrow {
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let g = match self.gone {
+            true => call.cotangent().unsqueeze(self.axis as isize),
+            false => call.cotangent(),
+        };
         let len = call.inputs[0].shape()[self.axis];
-        smallvec![Some(call.cotangent().apply_op(Embed {
-            axis: self.axis,
-            start: self.start,
-            len
-        }))]
+        smallvec![Some(g.apply_op(Embed { axis: self.axis, start: self.start, len }))]
     }
     fn kernel(&self) -> Option<&dyn VjpKernel<E>> {
         Some(self)
@@ -126,7 +131,7 @@ impl<E: Real> Op<E> for Embed {
     }
 }
 
-/// The elements from the given axis on, in each of two shapes.
+/// The elements from the given axis on, in each of two shapes; the second may lack the axis, of which it has one entry.
 fn runs(a: &Shape, b: &Shape, axis: usize) -> (usize, usize) {
     (a[axis..].iter().product(), b[axis..].iter().product())
 }
@@ -276,7 +281,7 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
         let axis = self.axis("narrow", axis);
-        self.apply_op(Narrow { axis, start, len })
+        self.apply_op(Narrow { axis, start, len, gone: false })
     }
 
     /// A range of an axis; as [`narrow`](Self::narrow).
@@ -296,7 +301,7 @@ impl<E: Real> TensorVar<E> {
     /// If it is outside of the axis.
     #[track_caller]
     pub fn select(self, axis: isize, at: usize) -> Self {
-        let k = self.axis("select", axis);
-        self.narrow(axis, at, 1).squeeze(k as isize)
+        let axis = self.axis("select", axis);
+        self.apply_op(Narrow { axis, start: at, len: 1, gone: true })
     }
 }
