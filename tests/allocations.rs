@@ -92,6 +92,25 @@ fn a_step_with_pieces_of_tensors() {
 }
 
 #[test]
+fn a_step_with_many_pieces() {
+    let rows: Vec<usize> = (0..3000).map(|i| i * 7 % 400).collect();
+    let rows = Indices::from(rows);
+    let tables: Vec<Tensor> = (1..=5).map(|k| Tensor::full([400, 3], 0.1 * f64::from(k))).collect();
+    let line = Tensor::full([5000], 0.25);
+    let mut tape = Tape::new();
+    let counts = allocations_after_warm_up(|| {
+        tape.reset();
+        let x = tape.tensor(&line);
+        let stencil: TensorVar = (0..5).map(|k| x.slice(0, k..k + 4996).sin()).sum();
+        let gathered: TensorVar =
+            tables.iter().map(|table| tape.tensor(table).index_select(0, &rows).cos()).sum();
+        let g = (stencil.square().sum() + gathered.square().sum()).backward().expect("live");
+        assert!(g.wrt(x).as_slice()[0].is_finite());
+    });
+    assert_eq!(counts, [0; 10]);
+}
+
+#[test]
 fn a_scalar_step() {
     let mut theta: Vec<f64> = (0..100).map(|i| f64::from(i).sin()).collect();
     let mut tape = Tape::new();

@@ -17,8 +17,8 @@ use crate::{Real, Shape, Tensor};
 /// Values that are to be added to tensors as they are computed, and these tensors.
 #[derive(Debug)]
 pub(crate) struct Deposits<E: Real> {
-    pub(crate) values: SmallVec<[Deposit; 4]>,
-    pub(crate) sums: SmallVec<[Sum<E>; 2]>,
+    pub(crate) values: SmallVec<[Deposit; 8]>,
+    pub(crate) sums: SmallVec<[Sum<E>; 8]>,
 }
 
 /// One of the values.
@@ -60,15 +60,15 @@ impl<E: Real> Deposits<E> {
 
 /// The targets of a program, and their memory.
 struct Targets<'m, E> {
-    list: SmallVec<[Target; 2]>,
-    memory: SmallVec<[&'m mut [E]; 2]>,
+    list: SmallVec<[Target; 8]>,
+    memory: SmallVec<[&'m mut [E]; 8]>,
 }
 
 impl<'m, E> Targets<'m, E> {
     /// Stretches of so many elements of one tensor. Those that do not overlap with others are targets of their own.
     fn add_stretches(
         &mut self,
-        mut stretches: SmallVec<[Stretch; 4]>,
+        mut stretches: SmallVec<[Stretch; 8]>,
         len: usize,
         fresh: bool,
         mut memory: &'m mut [E],
@@ -98,7 +98,7 @@ pub(super) fn run<E: Real>(
     results: &mut Vec<(u32, Tensor<E>)>,
 ) {
     let mut tensors: SmallVec<[Option<Tensor<E>>; 8]> = SmallVec::new();
-    let mut own: SmallVec<[(u32, usize); 4]> = SmallVec::new();
+    let mut own: SmallVec<[(u32, usize); 8]> = SmallVec::new();
     for (&root, made) in program.roots.iter().zip(&plan.outputs) {
         let &Made::Each(output) = made else { continue };
         debug_assert_eq!(output as usize, tensors.len(), "outputs are numbered in their order");
@@ -110,7 +110,7 @@ pub(super) fn run<E: Real>(
     let mut targets = Targets { list: SmallVec::new(), memory: SmallVec::new() };
     let len = program.shape.elements();
     for (number, sum) in deposits.sums.iter_mut().enumerate() {
-        let mut stretches: SmallVec<[Stretch; 4]> = SmallVec::new();
+        let mut stretches: SmallVec<[Stretch; 8]> = SmallVec::new();
         let mut rows = None;
         for &(output, deposit) in &own {
             match &deposits.values[deposit] {

@@ -61,7 +61,7 @@ struct Part<'m, E> {
     parts: Range<usize>,
     outputs: SmallVec<[Outgoing<'m, E>; 8]>,
     /// Its share of each target.
-    shares: SmallVec<[Share<'m, E>; 2]>,
+    shares: SmallVec<[Share<'m, E>; 8]>,
     /// Two numbers for each block and total: the sum and what its rounding has lost.
     totals: &'m mut [E],
     memory: &'m mut [E],

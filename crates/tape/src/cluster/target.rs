@@ -20,7 +20,7 @@ use crate::recycle::Scratch;
 pub(super) enum Target {
     /// Stretches that overlap; the one that begins last comes first. If nothing has been written to the target, that
     /// is fresh, and the first stretch is written where it goes.
-    Stretches { stretches: SmallVec<[Stretch; 4]>, fresh: bool },
+    Stretches { stretches: SmallVec<[Stretch; 8]>, fresh: bool },
     /// Rows of so many elements, at places given by their number. There is one such output.
     Rows { output: u32, indices: Indices, width: usize, fresh: bool },
 }
@@ -172,7 +172,7 @@ pub(super) fn shares<'m, E: Real>(
     mut spilt: &'m mut [E],
     parts: usize,
     outputs: &mut [Outgoing<'m, E>],
-) -> SmallVec<[Share<'m, E>; 2]> {
+) -> SmallVec<[Share<'m, E>; 8]> {
     let mut shares = SmallVec::new();
     for (target, memory) in targets.iter().zip(memory) {
         let share = match target {

@@ -17,7 +17,7 @@ pub struct Asked<'a, E: Real> {
     targets: &'a mut Vec<u32>,
     deposits: &'a mut Deposits<E>,
     /// The tensors of which rows were asked for.
-    of_rows: SmallVec<[u32; 4]>,
+    of_rows: SmallVec<[u32; 8]>,
 }
 
 impl<E: Real> Asked<'_, E> {
@@ -127,7 +127,7 @@ impl<E: Real> Recording<E> {
         for deposit in &deposits.values {
             self.free(self.tensor(deposit.node));
         }
-        for Sum { node, tensor, .. } in deposits.sums {
+        for Sum { node, tensor, .. } in deposits.sums.drain(..) {
             sink(node, Cotangent::Owned(tensor));
         }
     }
