@@ -21,7 +21,6 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::lower::Instruction;
 use super::plan::{Plan, Step, Work};
 use crate::Real;
 use crate::machine_code::Executable;
@@ -35,9 +34,11 @@ use stages::stages;
 use steps::{Fixed, Row};
 
 /// Code is made for a plan when it has done so much: elements times what one costs in additions. The interpreter
-/// takes some 100 microseconds for that, which is more than it takes to make the code.
+/// takes some 100 microseconds for that, which is more than it takes to make the code of a short plan; of one that costs
+/// more than 64 additions an element, as much more is asked for.
 const ENOUGH: usize = 1 << 20;
-/// How many formulas are made code: more would be far from fitting into the cache of instructions.
+/// The code of longer programs, in steps or with functions in formulas, would be far from fitting into the cache of
+/// instructions.
 const MOST: usize = 1 << 12;
 
 thread_local! {
@@ -66,7 +67,9 @@ impl Later {
             None => {
                 let work = elements.saturating_mul(plan.cost);
                 let done = self.done.fetch_add(work, Ordering::Relaxed).saturating_add(work);
-                if done < FROM.get() {
+                // It takes the longer to make the code the more there is of it.
+                let enough = FROM.get().max((FROM.get() >> 6).saturating_mul(plan.cost));
+                if done < enough {
                     return None;
                 }
                 self.native.get_or_init(|| Native::best(plan, bytes).map(Box::new))
@@ -110,16 +113,13 @@ impl Native {
             level => level == Level::Avx512,
         };
         let form = Form { double: bytes == 8, wide };
-        let formulas = |functions| {
-            let repertoire = Repertoire { double: form.double, functions };
-            let len = |i: &Instruction| repertoire.formulas(i.primitive).len().max(1);
-            plan.instructions.iter().map(len).sum::<usize>()
-        };
-        // Functions are steps of the interpreter where they would be too long.
-        let functions = formulas(true) <= MOST;
-        if !functions && formulas(false) > MOST {
+        if plan.work.steps.len() > MOST {
             return None;
         }
+        // Functions are steps of the interpreter where they would be too long.
+        let repertoire = Repertoire { double: form.double, functions: true };
+        let formulas = plan.instructions.iter().map(|i| repertoire.formulas(i.primitive).len());
+        let functions = formulas.sum::<usize>() <= MOST;
         let native = Native::new(plan, form, functions)?;
         // One loop for another is no gain.
         (native.work.steps.len() < plan.work.steps.len()).then_some(native)
