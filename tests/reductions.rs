@@ -142,7 +142,7 @@ fn logsumexp_of_long_rows() {
             let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = x.iter().map(|x| (x - largest).exp()).sum();
             let gradient = &gradient[row * columns..][..columns];
-            let infinite = x.iter().any(|x| *x == f64::INFINITY);
+            let infinite = x.contains(&f64::INFINITY);
             if x.iter().any(|x| x.is_nan()) {
                 assert!(value.is_nan() && gradient.iter().all(|g| g.is_nan()));
             } else if largest == f64::NEG_INFINITY || infinite {
