@@ -208,7 +208,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     fn compute_for_kernels(&mut self, first: u32) {
         let recording = self.recording;
         let at = recording.tensor_info(first).at;
-        let mut sums: SmallVec<[(u32, Cotangent<E>); 8]> = SmallVec::new();
+        let mut sums: SmallVec<[(u32, Cotangent<E>); 16]> = SmallVec::new();
         let list = |asked: &mut Asked<'_, E>| {
             if let NodeId::Tensor(t) = self.out {
                 asked.push(recording.tensor(t));

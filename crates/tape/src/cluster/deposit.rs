@@ -14,11 +14,11 @@ use super::target::{Stretch, Target};
 use crate::kernel_rule::Piece;
 use crate::{Real, Shape, Tensor};
 
-/// Values that are to be added to tensors as they are computed, and these tensors.
+/// Values that are to be added to tensors as they are computed, and these tensors: no more than a sweep looks ahead for.
 #[derive(Debug)]
 pub(crate) struct Deposits<E: Real> {
-    pub(crate) values: SmallVec<[Deposit; 8]>,
-    pub(crate) sums: SmallVec<[Sum<E>; 8]>,
+    pub(crate) values: SmallVec<[Deposit; 16]>,
+    pub(crate) sums: SmallVec<[Sum<E>; 16]>,
 }
 
 /// One of the values.

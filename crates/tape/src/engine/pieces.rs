@@ -17,7 +17,7 @@ pub struct Asked<'a, E: Real> {
     targets: &'a mut Vec<u32>,
     deposits: &'a mut Deposits<E>,
     /// The tensors of which rows were asked for.
-    of_rows: SmallVec<[u32; 8]>,
+    of_rows: SmallVec<[u32; 16]>,
 }
 
 impl<E: Real> Asked<'_, E> {
