@@ -171,12 +171,12 @@ fn few_elements_repeat_and_add_up() {
         (numbers(&[5, 7], 0.37), numbers(&[7], 0.11), numbers(&[5, 1], 0.23));
     let tape = Tape::new();
     let (x, r, c) = (tape.tensor(&whole), tape.tensor(&row), tape.tensor(&column));
-    let y = x * r + c * 0.5;
+    let y = (x * r + c) * 0.5;
     let (total, of_all) = (y.sum().item(), (x * 1.0).sum().item());
     let y = y.value();
     for i in 0..5 {
         for j in 0..7 {
-            let expected = whole[[i, j]] * row[[j]] + column[[i, 0]] * 0.5;
+            let expected = (whole[[i, j]] * row[[j]] + column[[i, 0]]) * 0.5;
             assert_eq!(y[[i, j]], expected, "{i} {j}");
         }
     }
