@@ -304,3 +304,31 @@ fn a_recycled_rule_may_drop_the_tape() {
     panic_message(|| x.apply(DropsTape(2.0)) * 3.0);
     assert!(TAPE.with_borrow(Option::is_none));
 }
+
+/// A sweep asks for its tape by two tags in turns, so two are at hand when it ends.
+#[test]
+fn the_tags_at_hand_after_a_sweep_are_those_of_their_tapes() {
+    let swept = || {
+        let tape = Tape::new();
+        let x = tape.tensor([1.0, 2.0]);
+        (x * x).sum().backward().expect("it is on the tape");
+        (tape, x)
+    };
+    // Another tape takes the place at hand.
+    let (first, x) = swept();
+    let second = Tape::new();
+    let y = second.tensor([5.0, 6.0]);
+    assert_eq!(x.value().to_vec(), [1.0, 2.0]);
+    assert_eq!((x * 2.0).value().to_vec(), [2.0, 4.0]);
+    assert_eq!(y.value().to_vec(), [5.0, 6.0]);
+    drop((first, second));
+    // The tape is dropped or reset right after the sweep.
+    let (tape, x) = swept();
+    drop(tape);
+    assert!(panic_message(|| drop(x.value())).contains("stale"));
+    let (mut tape, x) = swept();
+    tape.reset();
+    assert!(panic_message(|| drop(x.value())).contains("stale"));
+    tape.tensor([7.0]);
+    assert!(panic_message(|| drop(x * 2.0)).contains("stale"));
+}
