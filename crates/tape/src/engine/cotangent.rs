@@ -126,7 +126,7 @@ impl<E: Real> Recording<E> {
         let Some(tail) = self.inner.start_of_tail() else {
             return;
         };
-        if self.on_tail(g).is_none() {
+        if self.tensor_id(g).is_none_or(|t| t < tail) {
             return;
         }
         let mut lane = self.inner.tensors.borrow_mut();
