@@ -26,6 +26,11 @@ impl<E> Matrix<'_, E> {
     pub(crate) fn transpose(self) -> Self {
         Matrix { rows: self.columns, columns: self.rows, transposed: !self.transposed, ..self }
     }
+
+    /// Whether its rows are not in memory one after the other. A vector lies there like its transpose.
+    fn is_by_columns(&self) -> bool {
+        self.transposed && self.rows != 1 && self.columns != 1
+    }
 }
 
 /// The sum of a slice, pairwise over blocks and, within a block, over fixed lanes: an error that

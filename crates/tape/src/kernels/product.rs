@@ -60,9 +60,8 @@ pub(crate) fn product<E: Real + ComplexField>(
     if small::product(c, a, b, add) {
         return;
     }
-    // A vector lies in memory like its transpose; the library has its loops for the one without.
-    let plain = |m: Matrix<'_, E>| m.transposed && m.rows != 1 && m.columns != 1;
-    let (a, b) = (Matrix { transposed: plain(a), ..a }, Matrix { transposed: plain(b), ..b });
+    // The library has its loops for vectors that are not transposed.
+    let [a, b] = [a, b].map(|m| Matrix { transposed: m.is_by_columns(), ..m });
     cut_and_multiply(c, a, b, add);
 }
 

@@ -18,17 +18,12 @@ pub(super) fn product<E: Real>(c: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, 
     // A column is made as a row, from vectors of its elements.
     let (a, b) = if b.columns == 1 { (b.transpose(), a.transpose()) } else { (a, b) };
     let few = a.rows * b.data.len() <= MOST && b.rows <= TERMS;
-    if !few || is_copied(&b) && b.data.len() > COPIED || !fits::<E>() {
+    if !few || b.is_by_columns() && b.data.len() > COPIED || !fits::<E>() {
         return false;
     }
     // SAFETY: the processor has been asked for the instructions above.
     unsafe { multiply(singles_mut(c), in_singles(a), in_singles(b), add) };
     true
-}
-
-/// Whether the rows are not in memory one after the other.
-fn is_copied<E>(b: &Matrix<'_, E>) -> bool {
-    b.transposed && b.rows > 1 && b.columns > 1
 }
 
 fn in_singles<E: Real>(m: Matrix<'_, E>) -> Matrix<'_, f32> {
@@ -40,7 +35,7 @@ fn in_singles<E: Real>(m: Matrix<'_, E>) -> Matrix<'_, f32> {
 fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, add: bool) {
     let (inner, columns) = (b.rows, b.columns);
     let mut copy;
-    let b = if is_copied(&b) {
+    let b = if b.is_by_columns() {
         copy = [0.0; COPIED];
         for term in (0..inner).step_by(WIDTH) {
             for column in (0..columns).step_by(WIDTH) {
