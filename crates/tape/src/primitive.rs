@@ -236,6 +236,11 @@ impl Primitive {
         }
     }
 
+    /// The integer exponent of a recorded `powi`, which stands where its second operand would; 0 for all others.
+    pub(crate) fn exponent(self, operands: [u32; MAX_OPERANDS]) -> i32 {
+        if self == Primitive::Powi { operands[1] as i32 } else { 0 }
+    }
+
     /// Whether a cotangent ever flows to the operands.
     pub(crate) fn is_differentiable(self) -> bool {
         self != Primitive::Stop

@@ -23,8 +23,7 @@ pub(super) fn value<E: Real>(inner: &Inner<E>, t: u32) -> Option<Tensor<E>> {
     if matches!(primitive, Primitive::Copy | Primitive::Stop) || node.shape.elements() > MOST {
         return None;
     }
-    // The integer exponent of `powi` stands where its second operand would.
-    let exponent = if primitive == Primitive::Powi { operands[1] as i32 } else { 0 };
+    let exponent = primitive.exponent(operands);
     let mut slices: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
     let mut numbers = [E::ZERO; NUMBERS];
     let mut count = 0;

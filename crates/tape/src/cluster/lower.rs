@@ -190,9 +190,7 @@ impl<E: Real> Lowering<E> {
                     // The value is there; what repeats it is how it is read.
                     return operands[0];
                 }
-                // The integer exponent of `powi` stands where its second operand would.
-                let exponent = if primitive == Primitive::Powi { numbers[1] as i32 } else { 0 };
-                self.push(primitive, exponent, operands)
+                self.push(primitive, primitive.exponent(numbers), operands)
             }
         }
     }
