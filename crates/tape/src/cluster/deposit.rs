@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 use super::lower::Lowering;
 use super::outgoing::Outgoing;
 use super::plan::{Made, Plan};
-use super::run::{data, run_with};
+use super::run::{data, push_values, run_with};
 use super::target::{Stretch, Target};
 use crate::kernel_rule::Piece;
-use crate::{Real, Shape, Tensor};
+use crate::{Real, Tensor};
 
 /// Values that are to be added to tensors as they are computed, and these tensors: no more than a sweep looks ahead for.
 #[derive(Debug)]
@@ -142,11 +142,5 @@ pub(super) fn run<E: Real>(
     });
     let data = data(program);
     let totals = run_with(plan, &data, outputs, &targets.list, &mut targets.memory);
-    for (&root, made) in program.roots.iter().zip(&plan.outputs) {
-        let value = match *made {
-            Made::Each(k) => tensors[k as usize].take(),
-            Made::Total(k) => Some(Tensor::recycled(Shape::scalar(), totals[k as usize])),
-        };
-        results.extend(value.map(|value| (root, value)));
-    }
+    push_values(plan, program, &mut tensors, &totals, results);
 }

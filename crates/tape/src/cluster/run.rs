@@ -80,12 +80,23 @@ pub(super) fn run<E: Real>(
     let outputs = tensors.iter_mut().flatten().map(|y| Outgoing::kept(y.as_mut_slice()));
     let data = data(program);
     let totals = run_with(plan, &data, outputs, &[], &mut []);
+    push_values(plan, program, &mut tensors, &totals, results);
+}
+
+/// Pushes the values of the roots of a program, as far as they are kept: each tensor is the value of one root.
+pub(super) fn push_values<E: Real>(
+    plan: &Plan,
+    program: &Lowering<E>,
+    tensors: &mut [Option<Tensor<E>>],
+    totals: &[E],
+    results: &mut Vec<(u32, Tensor<E>)>,
+) {
     for (&root, made) in program.roots.iter().zip(&plan.outputs) {
         let value = match *made {
-            Made::Each(k) => tensors[k as usize].take().expect("each is the value of one root"),
-            Made::Total(k) => Tensor::recycled(Shape::scalar(), totals[k as usize]),
+            Made::Each(k) => tensors[k as usize].take(),
+            Made::Total(k) => Some(Tensor::recycled(Shape::scalar(), totals[k as usize])),
         };
-        results.push((root, value));
+        results.extend(value.map(|value| (root, value)));
     }
 }
 
