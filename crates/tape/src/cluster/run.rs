@@ -56,12 +56,12 @@ struct Run<'a, 'd, E: Real> {
 }
 
 /// A part of the work, with the memory that it writes to.
-struct Part<'m, E> {
+pub(super) struct Part<'m, E> {
     /// The numbers of the parts that it is made of; of one when it is done.
-    parts: Range<usize>,
-    outputs: SmallVec<[Outgoing<'m, E>; 8]>,
+    pub(super) parts: Range<usize>,
+    pub(super) outputs: SmallVec<[Outgoing<'m, E>; 8]>,
     /// Its share of each target.
-    shares: SmallVec<[Share<'m, E>; 8]>,
+    pub(super) shares: SmallVec<[Share<'m, E>; 8]>,
     /// Two numbers for each block and total: the sum and what its rounding has lost.
     totals: &'m mut [E],
     memory: &'m mut [E],
@@ -180,16 +180,11 @@ pub(super) fn run_with<'o, E: Real>(
             &mut rows[skip..]
         });
         // What is lent to the parts is lent for as long as the scratch memory.
-        let mut to: SmallVec<[Outgoing<'_, E>; 8]> = SmallVec::new();
-        outputs.for_each(|output| to.push(output));
-        let mut shares = target::shares(targets, memory_of_targets, len, spilt, parts, &mut to);
-        if parts <= 1 {
-            let (outputs, shares) = (&mut to[..], &mut shares[..]);
-            let parts = 0..parts;
-            vector::at_best_level(Blocks { run: &run, parts, outputs, shares, totals, memory });
-        } else {
-            run.parts(Part { parts: 0..parts, outputs: to, shares, totals, memory });
-        }
+        let (to, shares) = (SmallVec::new(), SmallVec::new());
+        let mut part = Part { parts: 0..parts, outputs: to, shares, totals, memory };
+        outputs.for_each(|output| part.outputs.push(output));
+        target::share(targets, memory_of_targets, len, spilt, &mut part);
+        run.parts(&mut part);
     }
     if let Some(buffer) = buffer {
         recycle::give(buffer);
@@ -260,19 +255,13 @@ impl<E: Real> Run<'_, '_, E> {
     }
 
     /// Runs a part, on several threads if it is made of several.
-    fn parts<'m>(&self, part: Part<'m, E>) {
-        let Part { parts, mut outputs, mut shares, totals, memory } = part;
-        if parts.len() <= 1 {
-            let (outputs, shares) = (&mut outputs[..], &mut shares[..]);
-            return vector::at_best_level(Blocks {
-                run: self,
-                parts,
-                outputs,
-                shares,
-                totals,
-                memory,
-            });
+    fn parts<'m>(&self, part: &mut Part<'m, E>) {
+        if part.parts.len() <= 1 {
+            return vector::at_best_level(Blocks { run: self, part });
         }
+        let Part { parts, outputs, shares, totals, memory } = part;
+        let (outputs, shares) = (std::mem::take(outputs), std::mem::take(shares));
+        let (totals, memory) = (std::mem::take(totals), std::mem::take(memory));
         let half = parts.start + parts.len() / 2;
         let (lower, upper) = (parts.start..half, half..parts.end);
         let blocks = self.blocks(&lower).len();
@@ -282,26 +271,22 @@ impl<E: Real> Run<'_, '_, E> {
         let (shares, upper_shares) = shares.into_iter().map(split).unzip();
         let (totals, upper_totals) = totals.split_at_mut(2 * self.plan.totals * blocks);
         let (memory, upper_memory) = memory.split_at_mut(lower.len() * self.memory());
-        let lower = Part { parts: lower, outputs, shares, totals, memory };
-        let upper = Part {
+        let mut lower = Part { parts: lower, outputs, shares, totals, memory };
+        let mut upper = Part {
             parts: upper,
             outputs: upper_outputs,
             shares: upper_shares,
             totals: upper_totals,
             memory: upper_memory,
         };
-        rayon::join(|| self.parts(lower), || self.parts(upper));
+        rayon::join(|| self.parts(&mut lower), || self.parts(&mut upper));
     }
 }
 
 /// A part of the work of a run, for one thread.
 struct Blocks<'r, 'd, 'm, E: Real> {
     run: &'r Run<'r, 'd, E>,
-    parts: Range<usize>,
-    outputs: &'r mut [Outgoing<'m, E>],
-    shares: &'r mut [Share<'m, E>],
-    totals: &'r mut [E],
-    memory: &'m mut [E],
+    part: &'r mut Part<'m, E>,
 }
 
 impl<E: Real> Task for Blocks<'_, '_, '_, E> {
@@ -309,14 +294,15 @@ impl<E: Real> Task for Blocks<'_, '_, '_, E> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        let Blocks { run, parts, outputs, shares, totals, memory } = self;
-        let (extra, memory) = memory.split_at_mut(run.extra());
+        let Blocks { run, part: Part { parts, outputs, shares, totals, memory } } = self;
+        // The rows are lent to the outputs, for as long as these are.
+        let (extra, memory) = std::mem::take(memory).split_at_mut(run.extra());
         let (memory, passing) = memory.split_at_mut(run.work().slots * run.row);
         target::lend_rows(run.targets, passing.chunks_exact_mut(run.row.max(1)), outputs);
         run.prepare(extra, memory);
         let work = run.work();
-        let blocks = run.blocks(&parts);
-        let Range { mut start, end } = run.elements(parts);
+        let blocks = run.blocks(parts);
+        let Range { mut start, end } = run.elements(parts.clone());
         let first = start;
         for block in 0..blocks.len() {
             let totals = &mut totals[2 * run.plan.totals * block..][..2 * run.plan.totals];

@@ -11,6 +11,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::outgoing::Outgoing;
+use super::run::Part;
 use crate::Real;
 use crate::ops::index::{AHEAD, Indices, add_slice, fetch_slice};
 use crate::recycle::Scratch;
@@ -164,16 +165,15 @@ pub(super) fn spilt<E: Real>(targets: &[Target], parts: usize) -> Scratch<E> {
     Scratch::filled(parts * each, E::ZERO)
 }
 
-/// The share of the whole work in each target, whose memory is given. What no stretch is written to becomes zero.
-pub(super) fn shares<'m, E: Real>(
+/// Gives all of the work its share of each target, whose memory is given. What no stretch is written to becomes zero.
+pub(super) fn share<'m, E: Real>(
     targets: &[Target],
     memory: &'m mut [&mut [E]],
     len: usize,
     mut spilt: &'m mut [E],
-    parts: usize,
-    outputs: &mut [Outgoing<'m, E>],
-) -> SmallVec<[Share<'m, E>; 8]> {
-    let mut shares = SmallVec::new();
+    part: &mut Part<'m, E>,
+) {
+    let parts = part.parts.len();
     for (target, memory) in targets.iter().zip(memory) {
         let share = match target {
             Target::Rows { fresh, .. } => {
@@ -189,7 +189,7 @@ pub(super) fn shares<'m, E: Real>(
                     Some(output) => {
                         reached[..target.last()].fill(E::ZERO);
                         beyond.fill(E::ZERO);
-                        outputs[output as usize] = Outgoing::kept_from(reached, target.last());
+                        part.outputs[output as usize] = Outgoing::kept_from(reached, target.last());
                         None
                     }
                 }
@@ -199,9 +199,8 @@ pub(super) fn shares<'m, E: Real>(
         let own = if parts > 1 { parts * each } else { 0 };
         let (own, rest) = std::mem::take(&mut spilt).split_at_mut(own);
         spilt = rest;
-        shares.push(Share { memory: share, spilt: own, each });
+        part.shares.push(Share { memory: share, spilt: own, each });
     }
-    shares
 }
 
 /// Has the outputs that are added, and not written where they go, computed in `rows`.
