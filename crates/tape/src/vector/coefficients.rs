@@ -1,8 +1,14 @@
-//! The coefficients of the polynomials that the functions in machine code use, too; the lowest power first.
+//! The numbers that the functions in machine code use, too: coefficients of polynomials, the lowest power first, and how
+//! arguments are reduced.
 //!
 //! Where they are good, and how good, stands at the functions.
 
 pub(crate) mod double {
+    /// 1.5 * 2^52: to a sum with it every number below 2^51 is rounded to an integer.
+    pub(crate) const SHIFT: f64 = 6_755_399_441_055_744.0;
+    /// `ln 2` as a number of 41 bits and a rest.
+    pub(crate) const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
+    pub(crate) const LN2_LOW: f64 = -1.7239444525614835e-13;
     /// `(e^r - 1 - r) / r^2`.
     pub(crate) const EXP: [f64; 11] = [
         0.5,
@@ -58,6 +64,11 @@ pub(crate) mod double {
     ];
 }
 pub(crate) mod single {
+    /// 1.5 * 2^23: to a sum with it every number below 2^22 is rounded to an integer.
+    pub(crate) const SHIFT: f32 = 12_582_912.0;
+    /// `ln 2` as a number of 14 bits and a rest.
+    pub(crate) const LN2_HIGH: f32 = 0.693_176_27;
+    pub(crate) const LN2_LOW: f32 = -2.9088971e-05;
     /// `(e^r - 1 - r) / r^2`.
     pub(crate) const EXP: [f32; 5] = [0.5, 0.16666576, 0.041666374, 0.008363238, 0.0013941216];
     /// `(ln(1 + f) - f + f^2 / 2) / f^3`.

@@ -1,9 +1,7 @@
 //! Pairs of doubles for what one double cannot hold, and powers of two.
 
 use super::Arithmetic;
-
-/// 1.5 * 2^52: to a sum with it every number below 2^51 is rounded to an integer.
-const SHIFT: f64 = 6_755_399_441_055_744.0;
+use super::coefficients::double::SHIFT;
 
 /// The nearest integer, halves to even, of a number below 2^51.
 #[inline(always)]

@@ -5,12 +5,10 @@
 
 use std::f64::consts::LOG2_E;
 
+use super::coefficients::double::{LN2_HIGH, LN2_LOW};
 use super::double::{fast_two_sum, nearest, pow2, scale, two_sum};
 use super::logarithm::ln_1p_pair;
 use super::{Arithmetic, coefficients, horner};
-
-pub(super) const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
-pub(super) const LN2_LOW: f64 = -1.7239444525614835e-13;
 
 /// `n`, `r` and `t` with `e^x = 2^n (1 + r + t)`, where `t` is below `r^2` and `r + t` has some 60
 /// good bits; for `|x|` below 10^5.

@@ -4,8 +4,8 @@
 //! `ln m = 2 atanh(s) = f - f^2 / 2 + s (f^2 / 2 + R)`, where `R = 2 atanh(s) / s - 2` is a
 //! polynomial in `s^2`. In this form all but the last sum is small beside the result.
 
+use super::coefficients::double::{LN2_HIGH, LN2_LOW};
 use super::double::two_sum;
-use super::exponential::{LN2_HIGH, LN2_LOW};
 use super::{Arithmetic, coefficients, horner};
 
 /// `k` and `m` with `x = 2^k m` and `m` between `sqrt(1/2)` and `sqrt 2`; for finite `x > 0`.

@@ -1,7 +1,8 @@
 //! Roots and powers, in double precision.
 
+use super::coefficients::double::{LN2_HIGH, LN2_LOW};
 use super::double::{fast_two_sum, nearest, pow2, scale, two_product, two_sum};
-use super::exponential::{LN2_HIGH, LN2_LOW, clamp, reduced};
+use super::exponential::{clamp, reduced};
 use super::logarithm::split;
 use super::{Arithmetic, poly, rounding};
 

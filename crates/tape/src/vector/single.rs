@@ -6,14 +6,9 @@
 use std::f32::consts::LOG2_E;
 use std::f64::consts::FRAC_2_PI;
 
+use super::coefficients::single::{LN2_HIGH, LN2_LOW, SHIFT};
 use super::double::{low_bits, nearest as nearest_f64};
 use super::{Arithmetic, coefficients, horner, poly};
-
-/// 1.5 * 2^23: to a sum with it every number below 2^22 is rounded to an integer.
-const SHIFT: f32 = 12_582_912.0;
-/// `ln 2` as a number of 14 bits and a rest.
-const LN2_HIGH: f32 = 0.693_176_27;
-const LN2_LOW: f32 = -2.9088971e-05;
 
 #[inline(always)]
 fn nearest(x: f32) -> f32 {

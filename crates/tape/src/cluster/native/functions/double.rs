@@ -6,13 +6,9 @@ use std::f64::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Greater, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
-use crate::vector::coefficients::double as coefficients;
+use crate::vector::coefficients::double::{self as coefficients, LN2_HIGH, LN2_LOW, SHIFT};
 
 type Term<'l> = super::term::Term<'l, f64>;
-
-const SHIFT: f64 = 6_755_399_441_055_744.0;
-const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
-const LN2_LOW: f64 = -1.7239444525614835e-13;
 
 fn nearest(x: Term<'_>) -> Term<'_> {
     (x + SHIFT) - SHIFT

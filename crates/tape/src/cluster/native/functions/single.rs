@@ -5,13 +5,9 @@ use std::f32::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
-use crate::vector::coefficients::single as coefficients;
+use crate::vector::coefficients::single::{self as coefficients, LN2_HIGH, LN2_LOW, SHIFT};
 
 type Term<'l> = super::term::Term<'l, f32>;
-
-const SHIFT: f32 = 12_582_912.0;
-const LN2_HIGH: f32 = 0.693_176_27;
-const LN2_LOW: f32 = -2.9088971e-05;
 
 fn nearest(x: Term<'_>) -> Term<'_> {
     (x + SHIFT) - SHIFT
