@@ -34,7 +34,9 @@ mod trigonometric;
 mod tests;
 
 pub use dispatch::Level;
-pub(crate) use dispatch::{at_best_level, run_at};
+#[cfg(all(test, target_arch = "x86_64", not(miri)))]
+pub(crate) use dispatch::upper_halves_in_use;
+pub(crate) use dispatch::{at_best_level, in_library, run_at};
 pub(crate) use prefetch::{LINE, prefetch};
 
 use crate::primitive::Primitive;

@@ -159,6 +159,7 @@ fn view(data: &[f32], rows: usize, columns: usize, transposed: bool) -> MatRef<'
 fn multiply(c: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>, halves: bool) {
     let whole = |c: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>| {
         matmul(c, Accum::Replace, a, b, 1.0, Par::Seq);
+        end_use_of_vectors();
     };
     let (rows, columns) = (c.nrows(), c.ncols());
     if !halves {
@@ -171,6 +172,15 @@ fn multiply(c: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>, halves: 
         let half = (columns / 2).next_multiple_of(16).min(columns);
         let ((c0, c1), (b0, b1)) = (c.split_at_col_mut(half), b.split_at_col(half));
         rayon::join(|| whole(c0, a, b0), || whole(c1, a, b1));
+    }
+}
+
+/// The library leaves the upper halves of registers in use, and functions of the system take thirty times as long as
+/// they do else on processors that mind.
+fn end_use_of_vectors() {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        simd.avx._mm256_zeroupper();
     }
 }
 

@@ -12,6 +12,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, Par};
 
 use super::Matrix;
+use crate::vector::in_library;
 use crate::{Real, threads};
 
 /// How many multiplications are worth a piece of their own, and so a thread.
@@ -111,7 +112,7 @@ fn multiply<E: Real + ComplexField>(
             || multiply(right_c, accumulate, a, right_b, piece),
         );
     } else {
-        matmul(c, accumulate, a, b, E::ONE, Par::Seq);
+        in_library(|| matmul(c, accumulate, a, b, E::ONE, Par::Seq));
     }
 }
 
@@ -243,6 +244,19 @@ mod tests {
                     assert!(if k / rows == columns / 2 { c.is_nan() } else { *c == 0.0 });
                 }
             }
+        }
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[test]
+    fn the_upper_halves_of_registers_are_not_left_in_use() {
+        for (rows, inner, columns) in SHAPES {
+            let (x, y) = (vec![0.5; rows * inner], vec![0.25; inner * columns]);
+            let a = Matrix { data: &x, rows, columns: inner, transposed: false };
+            let b = Matrix { data: &y, rows: inner, columns, transposed: false };
+            product(&mut vec![0.0; rows * columns], a, b, false);
+            let in_use = crate::vector::upper_halves_in_use();
+            assert_ne!(in_use, Some(true), "{rows}x{inner}x{columns}");
         }
     }
 
