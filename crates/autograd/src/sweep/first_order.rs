@@ -2,6 +2,8 @@
 
 mod watched;
 
+use std::hint::cold_path;
+
 use smallvec::SmallVec;
 use tape::engine::{
     Asked, Cotangent, Handled, LeafCotangent, NodeId, Recording, Recycled, Scratch, Sums, Tail,
@@ -28,7 +30,13 @@ pub(crate) fn is_absent<E: Real>(slot: E) -> bool {
 fn add<E: Real>(slot: &mut E, cotangent: E) {
     let sum = *slot + cotangent;
     // Seldom: a branch costs no time where an addition of +0 would be in the way of what waits for the sum.
-    *slot = if is_absent(sum) { E::ZERO } else { sum };
+    *slot = match is_absent(sum) {
+        true => {
+            cold_path();
+            E::ZERO
+        }
+        false => sum,
+    };
 }
 
 /// How many nodes a sweep looks ahead for kernels whose cotangents are complete.
@@ -137,6 +145,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             // Many nodes have the one before as an operand. What flows there is kept out of memory: to load what was
             // just stored takes longer than to add to it.
             own = *before;
+            segment.prefetch(i, below);
             if is_absent(g) {
                 continue;
             }

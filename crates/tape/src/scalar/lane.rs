@@ -13,6 +13,7 @@ use super::opcode::Opcode;
 use crate::Real;
 use crate::diagnostics::Detail;
 use crate::diagnostics::watch::Watch;
+use crate::vector::prefetch_at;
 
 /// An opcode and two operands.
 pub(crate) type Node = [u32; 3];
@@ -58,6 +59,10 @@ const fn nothing_at(place: usize) -> Known {
     (if place == place_of(0) { 1 } else { 0 }, 0)
 }
 const _: () = assert!(place_of(0) != place_of(1));
+
+/// How many nodes ahead memory is asked for, where nodes are recorded and where they are swept. The processor itself
+/// does so within a page; but a page has two hundred nodes, and where it ends all would wait.
+const AHEAD: usize = 128;
 
 /// A place in the recording that it can be cut back to.
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +173,7 @@ impl<E: Real> ScalarLane<E> {
     #[inline(always)]
     fn write(&self, i: usize, node: Node, value: E) {
         debug_assert!(i == self.len.get() && i < self.capacity.get());
+        prefetch_at(self.records.get().wrapping_add(i + AHEAD));
         // SAFETY: `i < capacity`: the callers have compared it with the limit, or `prepare` has made room. The
         // pointer is that of an allocation of `capacity` records.
         unsafe { self.records.get().add(i).write(Record::new(node, value)) };
@@ -376,6 +382,13 @@ impl<E: Real> Segment<'_, E> {
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Asks for what a sweep that goes backward, and is at node `i`, will need: the nodes, and their slots.
+    #[inline(always)]
+    pub fn prefetch(&self, i: usize, slots: &[E]) {
+        prefetch_at(self.records.as_ptr().wrapping_add(i).wrapping_sub(AHEAD));
+        prefetch_at(slots.as_ptr().wrapping_add(i).wrapping_sub(AHEAD));
     }
 
     /// Node `i`.

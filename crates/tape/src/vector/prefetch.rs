@@ -9,13 +9,21 @@ pub(crate) const LINE: usize = 64;
 /// Asks for the lines of `data`, as far as the processor has an instruction for it.
 #[inline(always)]
 pub(crate) fn prefetch<E>(data: &[E]) {
-    #[cfg(target_arch = "x86_64")]
     for first in data.iter().step_by(LINE / size_of::<E>()) {
+        prefetch_at(first);
+    }
+}
+
+/// Asks for the line of an address, which need not be one of anything.
+#[inline(always)]
+pub(crate) fn prefetch_at<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every x86-64 processor has the instruction. It is a hint, which reads nothing that the program can
-        // see; the address is that of an element besides.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(first).cast()) };
+        // see, and does nothing where there is no memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (data, LINE);
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
 }
