@@ -242,6 +242,15 @@ impl<E: Real, T: Recyclable<E>> Recycled<E, T> {
     }
 }
 
+impl<E: Real + Recyclable<E>> Scratch<E> {
+    /// As [`filled`](Self::filled), for as many slots as there are nodes: when there are many, they leave the caches.
+    pub fn slots(len: usize, value: E) -> Self {
+        let mut recycled = Self::with_room(len);
+        crate::vector::resize(&mut recycled.vector, len, value);
+        recycled
+    }
+}
+
 impl<E: Real, T: Recyclable<E> + Clone> Clone for Recycled<E, T> {
     fn clone(&self) -> Self {
         let mut copy = Self::with_room(self.len());

@@ -69,7 +69,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let mut sweep = FirstOrder {
             recording,
             needs: variables.map(|v| Needs::new(recording, v, (scalars, tensors))),
-            scalars: Scratch::filled(scalars as usize, absent()),
+            scalars: Scratch::slots(scalars as usize, absent()),
             tensors: Recycled::filled(tensors as usize, None),
             tail: None,
             variables,

@@ -1,7 +1,9 @@
-//! Asking the processor for memory before it is read.
+//! Asking the processor for memory before it is read, and writing what is read long after.
 //!
 //! The processor itself fetches ahead where a loop walks through memory. It does not see that a loop over one chunk will go on
 //! with the next chunk after twenty loops over rows that are in the cache.
+
+use crate::Real;
 
 /// The bytes of a line of the cache.
 pub(crate) const LINE: usize = 64;
@@ -26,4 +28,47 @@ pub(crate) fn prefetch_at<T>(address: *const T) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;
+}
+
+/// From how many bytes on [`resize`] writes past the caches: more than most have for one core.
+const PAST_CACHES: usize = 16 << 20;
+
+/// As [`Vec::resize`] of an empty vector. What is larger than the caches is written straight to memory: else the processor would
+/// first read what is there, and throw out what was recorded last, which a sweep reads first.
+pub(crate) fn resize<E: Real>(vector: &mut Vec<E>, len: usize, value: E) {
+    vector.clear();
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if size_of::<E>() == 8 && len >= PAST_CACHES / 8 {
+        use std::arch::x86_64::{_mm_sfence, _mm_stream_si64};
+        vector.reserve_exact(len);
+        for slot in &mut vector.spare_capacity_mut()[..len] {
+            // SAFETY: every x86-64 processor has the instruction, and the slot is eight bytes, as said above.
+            unsafe { _mm_stream_si64(slot.as_mut_ptr().cast(), value.bits() as i64) };
+        }
+        // SAFETY: all `len` elements are written, with the bits of a number, and the fence orders these stores
+        // before whatever comes.
+        unsafe {
+            _mm_sfence();
+            vector.set_len(len);
+        }
+    }
+    vector.resize(len, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_short_vectors_are_filled() {
+        let mut vector = vec![3.0; 5];
+        for len in [0, 7, PAST_CACHES / 8 - 1, PAST_CACHES / 8 + 3, 11] {
+            resize(&mut vector, len, -0.0);
+            assert!(vector.len() == len && vector.iter().all(|x| x.bits() == (-0.0f64).bits()));
+            vector.fill(1.0);
+        }
+        let mut vector = vec![3.0f32; 5];
+        resize(&mut vector, PAST_CACHES / 4, 2.0);
+        assert!(vector.len() == PAST_CACHES / 4 && vector.iter().all(|&x| x == 2.0));
+    }
 }
