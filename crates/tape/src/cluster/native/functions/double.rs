@@ -48,10 +48,11 @@ fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>, Term<'_>) {
 }
 
 pub(super) fn exp(x: Term<'_>) -> Term<'_> {
-    let x = x.clamp(-746.0, 710.0);
-    let n = nearest(x * LOG2_E);
-    let r = x.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
-    scale(1.0 + (r * r).mul_add(exp_tail(r), r), n)
+    let clamped = x.clamp(-746.0, 710.0);
+    let n = nearest(clamped * LOG2_E);
+    let r = clamped.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
+    let power = 1.0 + (r * r).mul_add(exp_tail(r), r);
+    scale(x.select(Less, -746.0, 0.0, power), n)
 }
 
 pub(super) fn exp2(x: Term<'_>) -> Term<'_> {

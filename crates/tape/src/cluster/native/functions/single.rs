@@ -31,7 +31,7 @@ fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>) {
 
 pub(super) fn exp(x: Term<'_>) -> Term<'_> {
     let (n, q) = reduced(x.clamp(-104.0, 89.0));
-    scale(1.0 + q, n)
+    scale(x.select(Less, -104.0, 0.0, 1.0 + q), n)
 }
 
 pub(super) fn ln(x: Term<'_>) -> Term<'_> {
