@@ -13,7 +13,7 @@ use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::tensor_var::try_apply_op;
-use crate::threads::for_each_block;
+use crate::threads::{available, for_each_block};
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 use head::{Head, Inputs, Mask};
 
@@ -159,8 +159,12 @@ fn add_to_mask<E: Real>(call: &mut KernelCall<'_, E>, input: usize, scores: &Sha
 const BLOCKS: usize = 32;
 
 /// How many units of work (a batch element, or a head) of the given number of multiplications make a
-/// block for one thread.
+/// block for one thread. No unit knows of another one, so this may depend on the number of threads: a block has
+/// scratch memory of its own, and one thread stays in the cache with one block.
 fn units_per_block(units: usize, multiplications: usize) -> usize {
+    if available() == 1 {
+        return units.max(1);
+    }
     let worth = (1 << 20) / multiplications.max(1);
     worth.max(units.div_ceil(BLOCKS)).max(1)
 }

@@ -30,37 +30,82 @@ struct Rows {
     d: usize,
 }
 
+/// How many numbers are copied out of rows at once, unless one head has more: they stay in the second cache.
+const APART: usize = 1 << 15;
+
 impl Rows {
     /// The length of a row of the result.
     fn width(self) -> usize {
         self.heads * self.d
     }
 
-    /// Copies the matrix of one head out of rows of `columns` numbers, from column `first` on.
-    fn read<E: Real>(self, rows: &[E], columns: usize, first: usize, out: &mut [E]) {
-        for (row, out) in rows.chunks_exact(columns).zip(out.chunks_exact_mut(self.d)) {
-            out.copy_from_slice(&row[first..first + self.d]);
-        }
+    /// The length of the matrix of one head.
+    fn size(self) -> usize {
+        self.t * self.d
     }
 
-    /// Puts the matrix of one head into rows of `columns` numbers, or adds it.
-    fn write<E: Real>(self, x: &[E], target: &mut Target<'_, E>, columns: usize, first: usize) {
-        let rows = target.buffer.chunks_exact_mut(columns);
-        for (row, x) in rows.zip(x.chunks_exact(self.d)) {
-            let row = &mut row[first..first + self.d];
-            match target.add {
-                true => row.iter_mut().zip(x).for_each(|(row, &x)| *row += x),
-                false => row.copy_from_slice(x),
+    /// How many heads are worked on together. A row has the numbers of all heads beside each other, and memory is
+    /// read best as it lies.
+    fn group(self) -> usize {
+        (APART / (3 * self.size()).max(1)).clamp(1, self.heads)
+    }
+
+    /// The groups, each by its first head and the number of its heads.
+    fn groups(self) -> impl Iterator<Item = (usize, usize)> {
+        let group = self.group();
+        (0..self.heads).step_by(group).map(move |first| (first, group.min(self.heads - first)))
+    }
+
+    /// Copies the matrices of a group out of rows that have `parts` numbers for each of the result: those of one
+    /// head lie together, part after part.
+    fn apart<E: Real>(
+        self,
+        rows: &[E],
+        parts: usize,
+        (first, count): (usize, usize),
+        out: &mut [E],
+    ) {
+        for (r, row) in rows.chunks_exact(parts * self.width()).enumerate() {
+            for part in 0..parts {
+                for h in 0..count {
+                    let from = &row[part * self.width() + (first + h) * self.d..][..self.d];
+                    let at = (h * parts + part) * self.size() + r * self.d;
+                    copy(from, &mut out[at..][..self.d]);
+                }
             }
         }
     }
 
-    /// Copies the queries, keys and values of head `h` out of the rows of a batch element.
-    fn read_inputs<E: Real>(self, rows: &[E], h: usize, out: &mut [E]) {
-        for (part, out) in out.chunks_exact_mut((self.t * self.d).max(1)).enumerate() {
-            self.read(rows, 3 * self.width(), part * self.width() + h * self.d, out);
+    /// Puts the matrices of a group back into such rows, or adds them.
+    fn together<E: Real>(
+        self,
+        x: &[E],
+        parts: usize,
+        (first, count): (usize, usize),
+        target: &mut Target<'_, E>,
+    ) {
+        for (r, row) in target.buffer.chunks_exact_mut(parts * self.width()).enumerate() {
+            for part in 0..parts {
+                for h in 0..count {
+                    let to = &mut row[part * self.width() + (first + h) * self.d..][..self.d];
+                    let from = &x[(h * parts + part) * self.size() + r * self.d..][..self.d];
+                    match target.add {
+                        true => to.iter_mut().zip(from).for_each(|(to, &x)| *to += x),
+                        false => copy(from, to),
+                    }
+                }
+            }
         }
     }
+}
+
+/// Copies a short slice: in pieces whose length the compiler knows, which takes no call.
+#[inline]
+fn copy<E: Real>(from: &[E], to: &mut [E]) {
+    let (from, rest) = from.as_chunks::<8>();
+    let (to, end) = to.as_chunks_mut::<8>();
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    end.iter_mut().zip(rest).for_each(|(to, &x)| *to = x);
 }
 
 impl Packed {
@@ -106,13 +151,13 @@ impl<E: Real> Op<E> for Packed {
         let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
         let rows = self.rows(shape);
         let (head, scores) = (self.head::<E>(rows), self.scores(shape));
-        let (batch, size) = (super::heads_of(shape), rows.t * rows.d);
+        let (batch, size, group) = (super::heads_of(shape), rows.size(), rows.group());
         let length = rows.t * rows.width();
         let per_block = units_per_block(batch, self.heads * head.multiplications());
         let blocks = batch.div_ceil(per_block);
         let kept_length = self.heads * head.kept();
         let mut kept = Tensor::uninitialised([batch, kept_length].into());
-        let room = 4 * size + head.forward_scratch();
+        let room = 4 * group * size + head.forward_scratch();
         let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
         let out = split(outputs.buffer(0), per_block * length, blocks);
         let kept_parts = split(kept.as_mut_slice(), per_block * kept_length, blocks);
@@ -121,20 +166,24 @@ impl<E: Real> Op<E> for Packed {
         let mut jobs: Jobs<_> = jobs.collect();
         for_each_block(&mut jobs, 1, |block, jobs| {
             let ((out, kept), scratch) = &mut jobs[0];
-            let (qkv, scratch) = scratch.split_at_mut(3 * size);
-            let (y, scratch) = scratch.split_at_mut(size);
+            let (qkv, scratch) = scratch.split_at_mut(3 * group * size);
+            let (y, scratch) = scratch.split_at_mut(group * size);
             for unit in 0..per_block.min(batch - block * per_block) {
                 let b = block * per_block + unit;
                 let x = &x[3 * b * length..][..3 * length];
                 let out = &mut out[unit * length..][..length];
                 let kept = &mut kept[unit * kept_length..][..kept_length];
-                for h in 0..self.heads {
-                    rows.read_inputs(x, h, qkv);
-                    let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
-                    let kept = &mut kept[h * head.kept()..][..head.kept()];
-                    head.forward(matrices(qkv, size, mask), y, kept, scratch);
+                for (first, count) in rows.groups() {
+                    rows.apart(x, 3, (first, count), qkv);
+                    for k in 0..count {
+                        let h = first + k;
+                        let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
+                        let inputs = matrices(&qkv[3 * k * size..], size, mask);
+                        let kept = &mut kept[h * head.kept()..][..head.kept()];
+                        head.forward(inputs, &mut y[k * size..][..size], kept, scratch);
+                    }
                     let mut target = Target { buffer: &mut *out, add: false };
-                    rows.write(y, &mut target, rows.width(), h * rows.d);
+                    rows.together(y, 1, (first, count), &mut target);
                 }
             }
         });
@@ -178,11 +227,12 @@ impl<E: Real> VjpKernel<E> for Packed {
         let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
         let rows = self.rows(shape);
         let (head, scores) = (self.head::<E>(rows), self.scores(shape));
-        let (batch, size, t) = (super::heads_of(shape), rows.t * rows.d, rows.t);
+        let (batch, size, t) = (super::heads_of(shape), rows.size(), rows.t);
+        let group = rows.group();
         let length = rows.t * rows.width();
         let per_block = units_per_block(batch, self.heads * head.multiplications());
         let blocks = batch.div_ceil(per_block);
-        let room = 7 * size + head.backward_scratch();
+        let room = 7 * group * size + head.backward_scratch();
         let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
         let for_mask = inputs.len() > 1 && call.needs(1);
         let per_unit = self.heads * t * t;
@@ -196,34 +246,39 @@ impl<E: Real> VjpKernel<E> for Packed {
             let mut jobs: Jobs<_> = jobs.collect();
             for_each_block(&mut jobs, 1, |block, jobs| {
                 let ((target, ds), scratch) = &mut jobs[0];
-                let (qkv, scratch) = scratch.split_at_mut(3 * size);
-                let (dqkv, scratch) = scratch.split_at_mut(3 * size);
-                let (dy, scratch) = scratch.split_at_mut(size);
+                let (qkv, scratch) = scratch.split_at_mut(3 * group * size);
+                let (dqkv, scratch) = scratch.split_at_mut(3 * group * size);
+                let (dy, scratch) = scratch.split_at_mut(group * size);
                 for unit in 0..per_block.min(batch - block * per_block) {
                     let b = block * per_block + unit;
                     let x = &x[3 * b * length..][..3 * length];
                     let mut target = super::unit_of(target, unit, 3 * length);
-                    for h in 0..self.heads {
-                        rows.read_inputs(x, h, qkv);
-                        rows.read(&g[b * length..][..length], rows.width(), h * rows.d, dy);
-                        let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
-                        let mut parts = dqkv.chunks_exact_mut(size.max(1));
-                        let mut part = || {
-                            let buffer = parts.next().filter(|_| target.is_some())?;
-                            Some(Target { buffer, add: false })
-                        };
-                        let cotangents = head::Cotangents {
-                            q: part(),
-                            k: part(),
-                            v: part(),
-                            mask: for_mask.then(|| &mut ds[unit * per_unit + h * t * t..][..t * t]),
-                        };
-                        let kept = &kept[(b * self.heads + h) * head.kept()..][..head.kept()];
-                        head.backward(matrices(qkv, size, mask), dy, kept, cotangents, scratch);
-                        let Some(target) = &mut target else { continue };
-                        for (part, x) in dqkv.chunks_exact(size.max(1)).enumerate() {
-                            let first = part * rows.width() + h * rows.d;
-                            rows.write(x, target, 3 * rows.width(), first);
+                    for (first, count) in rows.groups() {
+                        rows.apart(x, 3, (first, count), qkv);
+                        rows.apart(&g[b * length..][..length], 1, (first, count), dy);
+                        for k in 0..count {
+                            let h = first + k;
+                            let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
+                            let inputs = matrices(&qkv[3 * k * size..], size, mask);
+                            let dqkv = &mut dqkv[3 * k * size..][..3 * size];
+                            let mut parts = dqkv.chunks_exact_mut(size.max(1));
+                            let mut part = || {
+                                let buffer = parts.next().filter(|_| target.is_some())?;
+                                Some(Target { buffer, add: false })
+                            };
+                            let cotangents = head::Cotangents {
+                                q: part(),
+                                k: part(),
+                                v: part(),
+                                mask: for_mask
+                                    .then(|| &mut ds[unit * per_unit + h * t * t..][..t * t]),
+                            };
+                            let kept = &kept[(b * self.heads + h) * head.kept()..][..head.kept()];
+                            let dy = &dy[k * size..][..size];
+                            head.backward(inputs, dy, kept, cotangents, scratch);
+                        }
+                        if let Some(target) = &mut target {
+                            rows.together(dqkv, 3, (first, count), target);
                         }
                     }
                 }
