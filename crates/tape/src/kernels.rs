@@ -33,6 +33,25 @@ impl<E> Matrix<'_, E> {
     }
 }
 
+/// What a product is added to.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub enum Onto<'a, E> {
+    /// Nothing: what is there is replaced, and not read.
+    Nothing,
+    /// What is there.
+    Itself,
+    /// A row, the same for all rows.
+    Row(&'a [E]),
+}
+
+impl<E> Onto<'_, E> {
+    /// Onto what is there, or onto nothing.
+    pub(crate) fn added(add: bool) -> Self {
+        if add { Onto::Itself } else { Onto::Nothing }
+    }
+}
+
 /// The sum of a slice, pairwise over blocks and, within a block, over fixed lanes: an error that
 /// grows with the logarithm of the length, and the same bits every time.
 pub(crate) fn sum<E: Real>(x: &[E]) -> E {

@@ -69,6 +69,8 @@ pub use error::Error;
 pub use external::{External, external};
 pub use inner::Label;
 pub use kernel_rule::{KernelCall, Piece, Target, VjpKernel};
+#[doc(hidden)]
+pub use kernels::{Matrix, Onto};
 pub use op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 pub use ops::{
     Attention, Conv1d, Conv2d, Conv3d, CrossEntropy, Indices, Interpolation, IntoPair, IntoTriple,

@@ -68,7 +68,7 @@ pub trait Real:
         c: &mut [Self],
         a: crate::kernels::Matrix<'_, Self>,
         b: crate::kernels::Matrix<'_, Self>,
-        add: bool,
+        onto: crate::kernels::Onto<'_, Self>,
     );
 }
 
@@ -133,9 +133,9 @@ macro_rules! real {
                 c: &mut [Self],
                 a: crate::kernels::Matrix<'_, Self>,
                 b: crate::kernels::Matrix<'_, Self>,
-                add: bool,
+                onto: crate::kernels::Onto<'_, Self>,
             ) {
-                crate::kernels::product(c, a, b, add);
+                crate::kernels::product(c, a, b, onto);
             }
         }
     };

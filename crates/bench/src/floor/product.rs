@@ -1,10 +1,12 @@
-//! Matrix products of the floors: `faer`'s, sequential, in the way that is fastest here.
+//! Matrix products of the floors: `faer`'s, sequential, in the way that is fastest here, or the engine's where that is
+//! faster.
 
 use std::time::Instant;
 
 use faer::linalg::matmul::matmul;
 use faer::mat::{MatMut, MatRef};
 use faer::{Accum, Par};
+use wengert::tape::{Matrix, Onto, Real};
 
 /// `c = a b` with `a` of `m` rows and `k` columns and `b` of `k` rows and `n` columns, in row-major
 /// order or given as their transposes.
@@ -22,6 +24,8 @@ pub(crate) struct Product {
 struct Way {
     pack: (bool, bool),
     halves: bool,
+    /// Whether the engine multiplies, which then also shares out.
+    engine: bool,
 }
 
 impl Product {
@@ -33,13 +37,13 @@ impl Product {
         let (m, k, n) = shape;
         let (a, b) = (vec![0.01; m * k], vec![0.01; k * n]);
         let mut c = vec![0.0; m * n];
-        let way = Way { pack: (false, false), halves: false };
+        let way = Way { pack: (false, false), halves: false, engine: true };
         let packed = (vec![0.0; m * k], vec![0.0; k * n]);
         let mut product = Product { shape, transposed, way, packed };
-        let mut best = (f64::INFINITY, way);
+        let mut best = (fastest(|| product.run(&mut c, &a, &b)), way);
         for number in 0..if threads > 1 { 8 } else { 4 } {
             let pack = (number & 1 != 0, number & 2 != 0);
-            product.way = Way { pack, halves: number & 4 != 0 };
+            product.way = Way { pack, halves: number & 4 != 0, engine: false };
             let time = fastest(|| product.run(&mut c, &a, &b));
             if time < best.0 {
                 best = (time, product.way);
@@ -52,6 +56,9 @@ impl Product {
     pub(crate) fn run(&mut self, c: &mut [f32], a: &[f32], b: &[f32]) {
         let (m, k, n) = self.shape;
         let (mut ta, mut tb) = self.transposed;
+        if self.way.engine {
+            return multiply_by_engine(self.shape, (ta, tb), c, a, b);
+        }
         let (mut a, mut b) = (a, b);
         if self.way.pack.0 {
             transpose(a, if ta { (k, m) } else { (m, k) }, &mut self.packed.0);
@@ -77,18 +84,28 @@ pub(crate) fn warm_up() {
         view(&a, N, N, false),
         false,
     );
+    multiply_by_engine((N, N, N), (true, false), &mut c, &a, &a);
 }
 
 /// Products of one shape in the layout that is fastest here: what has no neighbours may choose.
 pub(crate) struct FreeProduct {
     shape: (usize, usize, usize),
     count: usize,
-    /// Whether each of the three matrices is stored column by column.
-    columns: [bool; 3],
-    halves: bool,
+    layout: Layout,
     a: Vec<f32>,
     b: Vec<f32>,
     c: Vec<f32>,
+}
+
+/// How the products are done.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Whether each of the three matrices is stored column by column.
+    columns: [bool; 3],
+    /// Whether two threads share the products, or the one that there is.
+    halves: bool,
+    /// Whether the engine multiplies; its results are by rows.
+    engine: bool,
 }
 
 impl FreeProduct {
@@ -97,55 +114,80 @@ impl FreeProduct {
         let (m, k, n) = shape;
         let (a, b) = (vec![0.01; count * m * k], vec![0.01; count * k * n]);
         let c = vec![0.0; count * m * n];
-        let mut product = FreeProduct { shape, count, columns: [false; 3], halves: false, a, b, c };
-        let mut best = (f64::INFINITY, [false; 3], false);
-        for number in 0..if threads > 1 { 16 } else { 8 } {
-            product.columns = [number & 1 != 0, number & 2 != 0, number & 4 != 0];
-            product.halves = number & 8 != 0;
+        let layout = |number: usize| Layout {
+            columns: [number & 1 != 0, number & 2 != 0, number & 4 != 0],
+            engine: number & 8 != 0,
+            halves: number & 16 != 0,
+        };
+        let mut product = FreeProduct { shape, count, layout: layout(0), a, b, c };
+        let mut best = (f64::INFINITY, layout(0));
+        for layout in (0..if threads > 1 { 32 } else { 16 }).map(layout) {
+            if layout.engine && layout.columns[2] {
+                continue;
+            }
+            product.layout = layout;
             let time = fastest(|| product.run());
             if time < best.0 {
-                best = (time, product.columns, product.halves);
+                best = (time, layout);
             }
         }
-        (_, product.columns, product.halves) = best;
+        product.layout = best.1;
         product
     }
 
     pub(crate) fn run(&mut self) {
         let (m, k, n) = self.shape;
-        let (shape, columns, count) = (self.shape, self.columns, self.count);
+        let (shape, mut layout, count) = (self.shape, self.layout, self.count);
         // Many products are shared out, one is split.
-        if self.halves && count > 1 {
+        if layout.halves && count > 1 {
+            layout.halves = false;
             let half = count / 2;
             let (c0, c1) = self.c.split_at_mut(half * m * n);
             let (a0, a1) = self.a.split_at(half * m * k);
             let (b0, b1) = self.b.split_at(half * k * n);
             rayon::join(
-                || multiply_all(shape, columns, false, c0, a0, b0),
-                || multiply_all(shape, columns, false, c1, a1, b1),
+                || multiply_all(shape, layout, c0, a0, b0),
+                || multiply_all(shape, layout, c1, a1, b1),
             );
         } else {
-            multiply_all(shape, columns, self.halves, &mut self.c, &self.a, &self.b);
+            multiply_all(shape, layout, &mut self.c, &self.a, &self.b);
         }
     }
 }
 
 fn multiply_all(
     (m, k, n): (usize, usize, usize),
-    columns: [bool; 3],
-    halves: bool,
+    layout: Layout,
     c: &mut [f32],
     a: &[f32],
     b: &[f32],
 ) {
+    let columns = layout.columns;
     let operands = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
     for (c, (a, b)) in c.chunks_exact_mut(m * n).zip(operands) {
+        if layout.engine {
+            multiply_by_engine((m, k, n), (columns[0], columns[1]), c, a, b);
+            continue;
+        }
         let c = match columns[2] {
             false => MatMut::from_row_major_slice_mut(c, m, n),
             true => MatMut::from_column_major_slice_mut(c, m, n),
         };
-        multiply(c, view(a, m, k, columns[0]), view(b, k, n, columns[1]), halves);
+        multiply(c, view(a, m, k, columns[0]), view(b, k, n, columns[1]), layout.halves);
     }
+}
+
+/// The engine's product, which shares out by itself.
+fn multiply_by_engine(
+    (m, k, n): (usize, usize, usize),
+    transposed: (bool, bool),
+    c: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+) {
+    let a = Matrix { data: a, rows: m, columns: k, transposed: transposed.0 };
+    let b = Matrix { data: b, rows: k, columns: n, transposed: transposed.1 };
+    f32::matmul(c, a, b, Onto::Nothing);
 }
 
 fn view(data: &[f32], rows: usize, columns: usize, transposed: bool) -> MatRef<'_, f32> {

@@ -1,17 +1,21 @@
-//! Products of two matrices.
+//! Products of two matrices: by loops of our own where the processor has long vectors and the shape suits them, else by `faer`.
 //!
 //! Products with much work are cut into pieces that threads may share. The cut depends on the shape
 //! alone, never on the number of threads, so the bits are always the same.
 
 #[cfg(target_arch = "x86_64")]
 mod small;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use faer::linalg::matmul::matmul;
 use faer::mat::{MatMut, MatRef};
 use faer::traits::ComplexField;
 use faer::{Accum, Par};
 
-use super::Matrix;
+use super::{Matrix, Onto};
+#[cfg(target_arch = "x86_64")]
+use crate::vector::avx512::singles;
 use crate::vector::in_library;
 use crate::{Real, threads};
 
@@ -24,6 +28,15 @@ const THINNEST: usize = 64;
 /// The widest result that the blocks of `faer` suit.
 const WIDEST: usize = 512;
 
+#[cfg(target_arch = "x86_64")]
+impl<'a, E: Real> Matrix<'a, E> {
+    /// The matrix as what it is; see [`singles`].
+    fn in_singles(self) -> Matrix<'a, f32> {
+        let Matrix { data, rows, columns, transposed } = self;
+        Matrix { data: singles(data), rows, columns, transposed }
+    }
+}
+
 impl<'a, E: ComplexField> Matrix<'a, E> {
     fn view(&self) -> MatRef<'a, E> {
         match self.transposed {
@@ -33,7 +46,7 @@ impl<'a, E: ComplexField> Matrix<'a, E> {
     }
 }
 
-/// `c = a b`, or `c += a b`.
+/// `c = onto + a b`.
 ///
 /// # Panics
 /// If a slice has not the length of its shape.
@@ -41,29 +54,60 @@ pub(crate) fn product<E: Real + ComplexField>(
     c: &mut [E],
     a: Matrix<'_, E>,
     b: Matrix<'_, E>,
-    add: bool,
+    onto: Onto<'_, E>,
 ) {
     let (rows, inner, columns) = (a.rows, a.columns, b.columns);
     assert_eq!(inner, b.rows, "the inner lengths of a product");
     assert_eq!(c.len(), rows * columns, "the length of a product");
     assert_eq!(a.data.len(), rows * inner, "the length of the left operand");
     assert_eq!(b.data.len(), inner * columns, "the length of the right operand");
+    if let Onto::Row(row) = onto {
+        assert_eq!(row.len(), columns, "the length of a row");
+    }
     if c.is_empty() {
         return;
     }
     if inner == 0 {
-        if !add {
-            c.fill(E::ZERO);
+        match onto {
+            Onto::Nothing => c.fill(E::ZERO),
+            Onto::Itself => {}
+            Onto::Row(row) => repeat(row, c),
         }
         return;
     }
+    // A vector lies in memory like its transpose.
+    let [a, b] = [a, b].map(|m| Matrix { transposed: m.is_by_columns(), ..m });
     #[cfg(target_arch = "x86_64")]
-    if small::product(c, a, b, add) {
+    if small::product(c, a, b, onto) || wide::product(c, a, b, onto) {
         return;
     }
-    // The library has its loops for vectors that are not transposed.
-    let [a, b] = [a, b].map(|m| Matrix { transposed: m.is_by_columns(), ..m });
+    let add = prepare(c, onto);
     cut_and_multiply(c, a, b, add);
+}
+
+/// Puts into `c` what a product is added to; whether there is anything.
+fn prepare<E: Real>(c: &mut [E], onto: Onto<'_, E>) -> bool {
+    match onto {
+        Onto::Nothing => return false,
+        Onto::Itself => {}
+        Onto::Row(row) => repeat(row, c),
+    }
+    true
+}
+
+/// Fills `rows` with copies of `row`, in ever longer pieces: a short row takes longer to ask for than to copy.
+fn repeat<E: Real>(row: &[E], rows: &mut [E]) {
+    /// Elements that are in the nearest cache when they are copied again.
+    const NEAR: usize = 1024;
+    let Some(times) = NEAR.checked_div(row.len()) else { return };
+    let longest = times.max(1) * row.len();
+    let mut done = row.len().min(rows.len());
+    rows[..done].copy_from_slice(&row[..done]);
+    while done < rows.len() {
+        let piece = longest.min(done).min(rows.len() - done);
+        rows.copy_within(..piece, done);
+        done += piece;
+    }
 }
 
 fn cut_and_multiply<E: Real + ComplexField>(
@@ -134,7 +178,7 @@ mod tests {
     }
 
     /// Every way to multiply, with sides that are and are not multiples of what is worked on at a time.
-    const SHAPES: [(usize, usize, usize); 26] = [
+    const SHAPES: [(usize, usize, usize); 32] = [
         (1, 1, 1),
         (1, 37, 1),
         (1, 5000, 1),
@@ -161,6 +205,12 @@ mod tests {
         (512, 257, 65),
         (512, 300, 100),
         (1024, 260, 64),
+        (8, 1, 32),
+        (47, 31, 96),
+        (48, 513, 110),
+        (49, 40, 49),
+        (250, 64, 34),
+        (263, 530, 1041),
     ];
 
     fn compare<E: Real + ComplexField>(tolerance: f64) {
@@ -172,10 +222,13 @@ mod tests {
                 let b = Matrix { data: &y, rows: inner, columns, transposed: tb };
                 // What is there before must not be read, unless it is to be added to.
                 let mut once = vec![E::lit(f64::NAN); rows * columns];
-                product(&mut once, a, b, false);
+                product(&mut once, a, b, Onto::Nothing);
                 let mut added = numbers::<E>(rows * columns, 0.1);
                 let before = added.clone();
-                product(&mut added, a, b, true);
+                product(&mut added, a, b, Onto::Itself);
+                let row = numbers::<E>(columns, 0.4);
+                let mut onto_row = vec![E::lit(f64::NAN); rows * columns];
+                product(&mut onto_row, a, b, Onto::Row(&row));
                 let step = (rows * columns / 500).max(1);
                 for k in (0..rows * columns).step_by(step) {
                     let (i, j) = (k / columns, k % columns);
@@ -183,10 +236,12 @@ mod tests {
                     let bound = tolerance * inner as f64;
                     let name = format!("{rows}x{inner}x{columns} {ta} {tb} at {i}, {j}");
                     assert!((once[k].to_f64() - expected).abs() <= bound, "{name}");
-                    let expected = expected + before[k].to_f64();
-                    assert!((added[k].to_f64() - expected).abs() <= bound, "{name}, added");
+                    let sum = expected + before[k].to_f64();
+                    assert!((added[k].to_f64() - sum).abs() <= bound, "{name}, added");
+                    let sum = expected + row[j].to_f64();
+                    assert!((onto_row[k].to_f64() - sum).abs() <= bound, "{name}, onto a row");
                 }
-                assert!(once.iter().all(|x| x.is_finite()));
+                assert!(once.iter().chain(&onto_row).all(|x| x.is_finite()));
             }
         }
     }
@@ -207,7 +262,7 @@ mod tests {
                     let a = Matrix { data: &x, rows, columns: inner, transposed };
                     let b = Matrix { data: &y, rows: inner, columns, transposed };
                     let mut c = numbers::<E>(rows * columns, 0.1);
-                    product(&mut c, a, b, true);
+                    product(&mut c, a, b, Onto::Itself);
                     all.extend(c.iter().map(|c| c.bits()));
                 }
             }
@@ -233,13 +288,13 @@ mod tests {
                 let a = Matrix { data: &x, rows, columns: inner, transposed: false };
                 let b = Matrix { data: &y, rows: inner, columns, transposed: false };
                 let mut c = vec![1.0; rows * columns];
-                product(&mut c, a, b, false);
+                product(&mut c, a, b, Onto::Nothing);
                 for (k, c) in c.iter().enumerate() {
                     assert!(if k % columns == columns / 2 { c.is_nan() } else { *c == 0.0 });
                 }
                 let (a, b) = (b.transpose(), a.transpose());
                 let mut c = vec![1.0; rows * columns];
-                product(&mut c, a, b, false);
+                product(&mut c, a, b, Onto::Nothing);
                 for (k, c) in c.iter().enumerate() {
                     assert!(if k / rows == columns / 2 { c.is_nan() } else { *c == 0.0 });
                 }
@@ -254,7 +309,7 @@ mod tests {
             let (x, y) = (vec![0.5; rows * inner], vec![0.25; inner * columns]);
             let a = Matrix { data: &x, rows, columns: inner, transposed: false };
             let b = Matrix { data: &y, rows: inner, columns, transposed: false };
-            product(&mut vec![0.0; rows * columns], a, b, false);
+            product(&mut vec![0.0; rows * columns], a, b, Onto::Nothing);
             let in_use = crate::vector::upper_halves_in_use();
             assert_ne!(in_use, Some(true), "{rows}x{inner}x{columns}");
         }
@@ -264,12 +319,12 @@ mod tests {
     fn no_terms_are_zero_and_no_elements_are_nothing() {
         let nothing = |rows, columns| Matrix::<f64> { data: &[], rows, columns, transposed: false };
         let mut c = [7.0; 6];
-        product(&mut c, nothing(2, 0), nothing(0, 3), true);
+        product(&mut c, nothing(2, 0), nothing(0, 3), Onto::Itself);
         assert_eq!(c, [7.0; 6]);
-        product(&mut c, nothing(2, 0), nothing(0, 3), false);
+        product(&mut c, nothing(2, 0), nothing(0, 3), Onto::Nothing);
         assert_eq!(c, [0.0; 6]);
         let b = Matrix { data: &[1.0; 6], rows: 2, columns: 3, transposed: false };
-        product(&mut [], nothing(0, 2), b, false);
-        product(&mut [], b.transpose(), nothing(2, 0), false);
+        product(&mut [], nothing(0, 2), b, Onto::Nothing);
+        product(&mut [], b.transpose(), nothing(2, 0), Onto::Nothing);
     }
 }

@@ -7,7 +7,7 @@ mod dense;
 use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
-use crate::kernels::{Matrix, PIECE};
+use crate::kernels::{Matrix, Onto, PIECE};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
@@ -118,7 +118,7 @@ fn products<E: Real>(
     if a.rank() == 2 && b.rank() == 2 {
         let a = Matrix { data: a.as_slice(), rows, columns: inner, transposed: transpose_a };
         let b = Matrix { data: b.as_slice(), rows: inner, columns, transposed: transpose_b };
-        return E::matmul(target.buffer, a, b, target.add);
+        return E::matmul(target.buffer, a, b, Onto::added(target.add));
     }
     let batches = [batch(a.shape()), batch(b.shape()), batch(shape)];
     let both = batches[0].broadcast(&batches[1]).and_then(|both| both.broadcast(&batches[2]));
@@ -138,7 +138,7 @@ fn products<E: Real>(
         let b = &b[at_b * inner * columns..][..inner * columns];
         let a = Matrix { data: a, rows, columns: inner, transposed: transpose_a };
         let b = Matrix { data: b, rows: inner, columns, transposed: transpose_b };
-        E::matmul(out, a, b, add);
+        E::matmul(out, a, b, Onto::added(add));
     };
     if batches[2].elements() == whole.elements() {
         // Each product has a matrix of its own, so threads may share them. Where one is worth several

@@ -8,7 +8,7 @@ mod lstm;
 use smallvec::SmallVec;
 
 use super::rows::{sigmoid_in_place, tanh_in_place};
-use crate::kernels::{Matrix, sum_rows};
+use crate::kernels::{Matrix, Onto, sum_rows};
 use crate::op::Misfit;
 use crate::{KernelCall, Real, Shape, Tensor, recycle};
 
@@ -114,7 +114,7 @@ fn multiply<E: Real>(out: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, add: boo
         }
         return;
     }
-    E::matmul(out, a, b, add);
+    E::matmul(out, a, b, Onto::added(add));
 }
 
 /// Copies the transpose of a matrix.

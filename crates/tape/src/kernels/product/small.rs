@@ -3,9 +3,10 @@
 
 use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
 
+use super::prepare;
 use crate::Real;
-use crate::kernels::Matrix;
-use crate::vector::avx512::{WIDTH, fits, load, singles, singles_mut, store, transpose_block};
+use crate::kernels::{Matrix, Onto};
+use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
 
 /// The most multiplications, and the most terms of a sum: with more, the library is as fast or faster.
 const MOST: usize = 1 << 13;
@@ -13,22 +14,23 @@ const TERMS: usize = 64;
 /// The most elements of a right operand that is transposed, because it is copied.
 const COPIED: usize = 1 << 9;
 
-/// `c = a b`, or `c += a b`, if that is done here; the slices have the lengths of their shapes, and none is empty.
-pub(super) fn product<E: Real>(c: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, add: bool) -> bool {
+/// `c = onto + a b`, if that is done here; the slices have the lengths of their shapes, and none is empty.
+pub(super) fn product<E: Real>(
+    c: &mut [E],
+    a: Matrix<'_, E>,
+    b: Matrix<'_, E>,
+    onto: Onto<'_, E>,
+) -> bool {
     // A column is made as a row, from vectors of its elements.
-    let (a, b) = if b.columns == 1 { (b.transpose(), a.transpose()) } else { (a, b) };
-    let few = a.rows * b.data.len() <= MOST && b.rows <= TERMS;
-    if !few || b.is_by_columns() && b.data.len() > COPIED || !fits::<E>() {
+    let (left, right) = if b.columns == 1 { (b.transpose(), a.transpose()) } else { (a, b) };
+    let few = left.rows * right.data.len() <= MOST && right.rows <= TERMS;
+    if !few || right.is_by_columns() && right.data.len() > COPIED || !fits::<E>() {
         return false;
     }
+    let add = prepare(c, onto);
     // SAFETY: the processor has been asked for the instructions above.
-    unsafe { multiply(singles_mut(c), in_singles(a), in_singles(b), add) };
+    unsafe { multiply(singles_mut(c), left.in_singles(), right.in_singles(), add) };
     true
-}
-
-fn in_singles<E: Real>(m: Matrix<'_, E>) -> Matrix<'_, f32> {
-    let Matrix { data, rows, columns, transposed } = m;
-    Matrix { data: singles(data), rows, columns, transposed }
 }
 
 #[target_feature(enable = "avx512f")]

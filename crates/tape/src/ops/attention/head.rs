@@ -1,6 +1,6 @@
 //! One head of attention on plain numbers: its queries, keys and values are contiguous matrices.
 
-use crate::kernels::Matrix;
+use crate::kernels::{Matrix, Onto};
 use crate::ops::rows::{dot, exponentials, probabilities, vectorised};
 use crate::{Real, Target};
 
@@ -285,5 +285,5 @@ fn multiply<E: Real>(
     let (a, b) = (&a[..rows * inner], &b[..inner * columns]);
     let a = Matrix { data: a, rows, columns: inner, transposed: matches!(form, Form::Atb) };
     let b = Matrix { data: b, rows: inner, columns, transposed: matches!(form, Form::Abt) };
-    E::matmul(out, a, b, add);
+    E::matmul(out, a, b, Onto::added(add));
 }

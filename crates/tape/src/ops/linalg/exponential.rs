@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::solve::Elimination;
 use super::{batch, checked, each_square, of_cotangents, square};
 use crate::error::expect;
-use crate::kernels::Matrix;
+use crate::kernels::{Matrix, Onto};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::tensor_var::try_apply_op;
 use crate::{Error, Real, Shape, Tensor, TensorVar, concat};
@@ -38,7 +38,7 @@ const NORM: f64 = 5.371_920_351_148_152;
 fn product<E: Real>(a: &[E], b: &[E], n: usize) -> Vec<E> {
     let mut out = vec![E::ZERO; n * n];
     let of = |data| Matrix { data, rows: n, columns: n, transposed: false };
-    E::matmul(&mut out, of(a), of(b), false);
+    E::matmul(&mut out, of(a), of(b), Onto::Nothing);
     out
 }
 

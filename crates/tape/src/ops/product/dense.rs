@@ -4,7 +4,7 @@ use smallvec::smallvec;
 
 use super::times;
 use crate::error::expect;
-use crate::kernels::{Matrix, sum_rows};
+use crate::kernels::{Matrix, Onto, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::tensor_var::try_apply_op;
@@ -26,21 +26,6 @@ fn as_matrix<E: Real>(x: &Tensor<E>) -> Matrix<'_, E> {
     let (&columns, lengths) = x.shape().split_last().expect("the operation has asked for an axis");
     let rows = if let [rows] = lengths { *rows } else { lengths.iter().product() };
     Matrix { data: x.as_slice(), rows, columns, transposed: false }
-}
-
-/// Fills `rows` with copies of `row`, in ever longer pieces: a short row takes longer to ask for than to copy.
-fn repeat<E: Real>(row: &[E], rows: &mut [E]) {
-    /// Elements that are in the nearest cache when they are copied again.
-    const NEAR: usize = 1024;
-    let Some(times) = NEAR.checked_div(row.len()) else { return };
-    let longest = times.max(1) * row.len();
-    let mut done = row.len().min(rows.len());
-    rows[..done].copy_from_slice(&row[..done]);
-    while done < rows.len() {
-        let piece = longest.min(done).min(rows.len() - done);
-        rows.copy_within(..piece, done);
-        done += piece;
-    }
 }
 
 impl<E: Real> Op<E> for Dense {
@@ -66,10 +51,9 @@ impl<E: Real> Op<E> for Dense {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let [x, weight, bias] = [&inputs[0], &inputs[1], &inputs[2]];
-        let buffer = outputs.buffer(0);
         // The product is added to the bias: without a pass of its own, and without the bare product in memory.
-        repeat(bias.as_slice(), buffer);
-        E::matmul(buffer, as_matrix(x), as_matrix(weight), true);
+        let onto = Onto::Row(bias.as_slice());
+        E::matmul(outputs.buffer(0), as_matrix(x), as_matrix(weight), onto);
         Ok(())
     }
     fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
@@ -101,10 +85,10 @@ impl<E: Real> VjpKernel<E> for Dense {
             }
         }
         if let Some(target) = for_weight {
-            E::matmul(target.buffer, x.transpose(), g, target.add);
+            E::matmul(target.buffer, x.transpose(), g, Onto::added(target.add));
         }
         if let Some(target) = for_x {
-            E::matmul(target.buffer, g, weight.transpose(), target.add);
+            E::matmul(target.buffer, g, weight.transpose(), Onto::added(target.add));
         }
     }
 }
