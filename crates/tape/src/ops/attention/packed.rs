@@ -97,6 +97,70 @@ impl Rows {
             }
         }
     }
+    /// Attention within one batch element.
+    fn forward<'m, E: Real>(
+        self,
+        head: &Head<E>,
+        x: &[E],
+        mask: impl Fn(usize) -> Option<head::Mask<'m, E>>,
+        out: &mut [E],
+        kept: &mut [E],
+        scratch: &mut [E],
+    ) {
+        let (size, room) = (self.size(), self.group() * self.size());
+        let (qkv, scratch) = scratch.split_at_mut(3 * room);
+        let (y, scratch) = scratch.split_at_mut(room);
+        for (first, count) in self.groups() {
+            self.apart(x, 3, (first, count), qkv);
+            for k in 0..count {
+                let inputs = matrices(&qkv[3 * k * size..], size, mask(first + k));
+                let kept = &mut kept[(first + k) * head.kept()..][..head.kept()];
+                head.forward(inputs, &mut y[k * size..][..size], kept, scratch);
+            }
+            let mut target = Target { buffer: &mut *out, add: false };
+            self.together(y, 1, (first, count), &mut target);
+        }
+    }
+
+    /// The cotangents of one batch element, and those of its scores if they are asked for.
+    fn backward<'m, E: Real>(
+        self,
+        head: &Head<E>,
+        (x, g): (&[E], &[E]),
+        mask: impl Fn(usize) -> Option<head::Mask<'m, E>>,
+        kept: &[E],
+        (mut target, mut ds): (Option<Target<'_, E>>, Option<&mut [E]>),
+        scratch: &mut [E],
+    ) {
+        let (size, room, scores) = (self.size(), self.group() * self.size(), self.t * self.t);
+        let (qkv, scratch) = scratch.split_at_mut(3 * room);
+        let (dqkv, scratch) = scratch.split_at_mut(3 * room);
+        let (dy, scratch) = scratch.split_at_mut(room);
+        for (first, count) in self.groups() {
+            self.apart(x, 3, (first, count), qkv);
+            self.apart(g, 1, (first, count), dy);
+            for k in 0..count {
+                let h = first + k;
+                let mut parts = dqkv[3 * k * size..][..3 * size].chunks_exact_mut(size.max(1));
+                let mut part = || {
+                    let buffer = parts.next().filter(|_| target.is_some())?;
+                    Some(Target { buffer, add: false })
+                };
+                let cotangents = head::Cotangents {
+                    q: part(),
+                    k: part(),
+                    v: part(),
+                    mask: ds.as_deref_mut().map(|ds| &mut ds[h * scores..][..scores]),
+                };
+                let inputs = matrices(&qkv[3 * k * size..], size, mask(h));
+                let kept = &kept[h * head.kept()..][..head.kept()];
+                head.backward(inputs, &dy[k * size..][..size], kept, cotangents, scratch);
+            }
+            if let Some(target) = &mut target {
+                self.together(dqkv, 3, (first, count), target);
+            }
+        }
+    }
 }
 
 /// Copies a short slice: in pieces whose length the compiler knows, which takes no call.
@@ -151,13 +215,13 @@ impl<E: Real> Op<E> for Packed {
         let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
         let rows = self.rows(shape);
         let (head, scores) = (self.head::<E>(rows), self.scores(shape));
-        let (batch, size, group) = (super::heads_of(shape), rows.size(), rows.group());
+        let batch = super::heads_of(shape);
         let length = rows.t * rows.width();
         let per_block = units_per_block(batch, self.heads * head.multiplications());
         let blocks = batch.div_ceil(per_block);
         let kept_length = self.heads * head.kept();
         let mut kept = Tensor::uninitialised([batch, kept_length].into());
-        let room = 4 * group * size + head.forward_scratch();
+        let room = 4 * rows.group() * rows.size() + head.forward_scratch();
         let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
         let out = split(outputs.buffer(0), per_block * length, blocks);
         let kept_parts = split(kept.as_mut_slice(), per_block * kept_length, blocks);
@@ -166,25 +230,13 @@ impl<E: Real> Op<E> for Packed {
         let mut jobs: Jobs<_> = jobs.collect();
         for_each_block(&mut jobs, 1, |block, jobs| {
             let ((out, kept), scratch) = &mut jobs[0];
-            let (qkv, scratch) = scratch.split_at_mut(3 * group * size);
-            let (y, scratch) = scratch.split_at_mut(group * size);
             for unit in 0..per_block.min(batch - block * per_block) {
                 let b = block * per_block + unit;
                 let x = &x[3 * b * length..][..3 * length];
+                let mask = |h| mask_of(inputs.get(1), &scores, b * self.heads + h);
                 let out = &mut out[unit * length..][..length];
                 let kept = &mut kept[unit * kept_length..][..kept_length];
-                for (first, count) in rows.groups() {
-                    rows.apart(x, 3, (first, count), qkv);
-                    for k in 0..count {
-                        let h = first + k;
-                        let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
-                        let inputs = matrices(&qkv[3 * k * size..], size, mask);
-                        let kept = &mut kept[h * head.kept()..][..head.kept()];
-                        head.forward(inputs, &mut y[k * size..][..size], kept, scratch);
-                    }
-                    let mut target = Target { buffer: &mut *out, add: false };
-                    rows.together(y, 1, (first, count), &mut target);
-                }
+                rows.forward(&head, x, mask, out, kept, scratch);
             }
         });
         drop(jobs);
@@ -227,12 +279,11 @@ impl<E: Real> VjpKernel<E> for Packed {
         let (shape, x) = (inputs[0].shape(), inputs[0].as_slice());
         let rows = self.rows(shape);
         let (head, scores) = (self.head::<E>(rows), self.scores(shape));
-        let (batch, size, t) = (super::heads_of(shape), rows.size(), rows.t);
-        let group = rows.group();
+        let (batch, t) = (super::heads_of(shape), rows.t);
         let length = rows.t * rows.width();
         let per_block = units_per_block(batch, self.heads * head.multiplications());
         let blocks = batch.div_ceil(per_block);
-        let room = 7 * group * size + head.backward_scratch();
+        let room = 7 * rows.group() * rows.size() + head.backward_scratch();
         let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
         let for_mask = inputs.len() > 1 && call.needs(1);
         let per_unit = self.heads * t * t;
@@ -246,41 +297,15 @@ impl<E: Real> VjpKernel<E> for Packed {
             let mut jobs: Jobs<_> = jobs.collect();
             for_each_block(&mut jobs, 1, |block, jobs| {
                 let ((target, ds), scratch) = &mut jobs[0];
-                let (qkv, scratch) = scratch.split_at_mut(3 * group * size);
-                let (dqkv, scratch) = scratch.split_at_mut(3 * group * size);
-                let (dy, scratch) = scratch.split_at_mut(group * size);
                 for unit in 0..per_block.min(batch - block * per_block) {
                     let b = block * per_block + unit;
                     let x = &x[3 * b * length..][..3 * length];
-                    let mut target = super::unit_of(target, unit, 3 * length);
-                    for (first, count) in rows.groups() {
-                        rows.apart(x, 3, (first, count), qkv);
-                        rows.apart(&g[b * length..][..length], 1, (first, count), dy);
-                        for k in 0..count {
-                            let h = first + k;
-                            let mask = mask_of(inputs.get(1), &scores, b * self.heads + h);
-                            let inputs = matrices(&qkv[3 * k * size..], size, mask);
-                            let dqkv = &mut dqkv[3 * k * size..][..3 * size];
-                            let mut parts = dqkv.chunks_exact_mut(size.max(1));
-                            let mut part = || {
-                                let buffer = parts.next().filter(|_| target.is_some())?;
-                                Some(Target { buffer, add: false })
-                            };
-                            let cotangents = head::Cotangents {
-                                q: part(),
-                                k: part(),
-                                v: part(),
-                                mask: for_mask
-                                    .then(|| &mut ds[unit * per_unit + h * t * t..][..t * t]),
-                            };
-                            let kept = &kept[(b * self.heads + h) * head.kept()..][..head.kept()];
-                            let dy = &dy[k * size..][..size];
-                            head.backward(inputs, dy, kept, cotangents, scratch);
-                        }
-                        if let Some(target) = &mut target {
-                            rows.together(dqkv, 3, (first, count), target);
-                        }
-                    }
+                    let g = &g[b * length..][..length];
+                    let mask = |h| mask_of(inputs.get(1), &scores, b * self.heads + h);
+                    let kept = &kept[b * self.heads * head.kept()..];
+                    let target = super::unit_of(target, unit, 3 * length);
+                    let ds = for_mask.then(|| &mut ds[unit * per_unit..][..per_unit]);
+                    rows.backward(&head, (x, g), mask, kept, (target, ds), scratch);
                 }
             });
         }
