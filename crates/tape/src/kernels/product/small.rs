@@ -56,14 +56,24 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, add: bool) {
         let mut row = 0;
         while row < a.rows {
             let part = Part { a, b, columns, row, column, width };
-            row += match a.rows - row {
-                8.. => part.multiply::<8>(c, add),
-                4.. => part.multiply::<4>(c, add),
-                _ => part.multiply::<1>(c, add),
+            // As many rows in each part, as far as it goes: one of few takes as long, because each sum waits for itself.
+            let rest = a.rows - row;
+            row += match rest.div_ceil(rest.div_ceil(MOST_ROWS)) {
+                1 => part.multiply::<1>(c, add),
+                2 => part.multiply::<2>(c, add),
+                3 => part.multiply::<3>(c, add),
+                4 => part.multiply::<4>(c, add),
+                5 => part.multiply::<5>(c, add),
+                6 => part.multiply::<6>(c, add),
+                7 => part.multiply::<7>(c, add),
+                _ => part.multiply::<MOST_ROWS>(c, add),
             };
         }
     }
 }
+
+/// The most rows of a part.
+const MOST_ROWS: usize = 8;
 
 /// Some rows of a vector of columns of the result.
 struct Part<'a> {
@@ -82,14 +92,23 @@ impl Part<'_> {
     #[target_feature(enable = "avx512f")]
     fn multiply<const ROWS: usize>(&self, c: &mut [f32], add: bool) -> usize {
         let Part { a, b, columns, row, column, width } = *self;
-        // From one row of the left operand to the next, and from one term to the next.
-        let (down, along) = if a.transposed { (1, a.rows) } else { (a.columns, 1) };
         let mut sums = [_mm512_setzero_ps(); ROWS];
-        for (term, b) in b.chunks_exact(columns).enumerate() {
-            let b = load(&b[column..][..width]);
-            let a = &a.data[row * down + term * along..];
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = _mm512_fmadd_ps(_mm512_set1_ps(a[r * down]), b, *sum);
+        // Two loops: where the left operand lies by columns, one look at the bounds is enough for all rows.
+        if a.transposed {
+            for (b, a) in b.chunks_exact(columns).zip(a.data.chunks_exact(a.rows)) {
+                let b = load(&b[column..][..width]);
+                let a: &[f32; ROWS] = a[row..].first_chunk().expect("rows of the left operand");
+                for (sum, &a) in sums.iter_mut().zip(a) {
+                    *sum = _mm512_fmadd_ps(_mm512_set1_ps(a), b, *sum);
+                }
+            }
+        } else {
+            for (term, b) in b.chunks_exact(columns).enumerate() {
+                let b = load(&b[column..][..width]);
+                let x = &a.data[row * a.columns + term..];
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = _mm512_fmadd_ps(_mm512_set1_ps(x[r * a.columns]), b, *sum);
+                }
             }
         }
         for (r, sum) in sums.into_iter().enumerate() {
