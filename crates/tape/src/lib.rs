@@ -24,6 +24,7 @@
 //! - [`Program`]: a recorded function of numbers as a list that is run many times.
 //! - [`Tensor`], [`Shape`]: plain arrays, without a tape.
 
+mod buffer;
 #[cfg(feature = "cases")]
 #[doc(hidden)]
 pub mod cases;

@@ -1,9 +1,8 @@
 //! Buffers that outlive a `reset`, so that a training loop stops allocating after its first steps.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
+use crate::buffer::Buffer;
 use crate::engine::Cotangent;
 use crate::{Label, Real, Tensor, TensorVar};
 
@@ -15,6 +14,9 @@ const IDLE_RESETS: u32 = 64;
 pub struct Pool<E: Real> {
     /// Sorted by length.
     classes: Vec<Class<E>>,
+    /// Where the classes are that were asked for last, by a hash of their length: to search takes longer than all else
+    /// that is done to a small buffer.
+    places: [u32; PLACES],
     numbers: Shelf<E>,
     slots: Shelf<Option<Cotangent<E>>>,
     leaves: Shelf<LeafCotangent<E>>,
@@ -26,9 +28,30 @@ pub struct Pool<E: Real> {
     paused: usize,
 }
 
+const PLACES: usize = 64;
+
+impl<E: Real> Pool<E> {
+    /// Where the class of a length is, or belongs.
+    #[inline]
+    fn find(&mut self, len: usize) -> Result<usize, usize> {
+        // The golden ratio: lengths that are multiples of a power of two have different places, too.
+        let hash = (len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let place = &mut self.places[hash as usize % PLACES];
+        let k = *place as usize;
+        if self.classes.get(k).is_some_and(|class| class.len == len) {
+            return Ok(k);
+        }
+        let found = self.classes.binary_search_by_key(&len, |class| class.len);
+        if let Ok(k) = found {
+            *place = k as u32;
+        }
+        found
+    }
+}
+
 struct Class<E> {
     len: usize,
-    free: Vec<Arc<Vec<E>>>,
+    free: Vec<Buffer<E>>,
     /// How many were taken and have not come back. No more are accepted: the buffers that a user moves
     /// onto a tape would pile up here.
     out: usize,
@@ -57,6 +80,7 @@ impl<E: Real> Default for Pool<E> {
     fn default() -> Self {
         Pool {
             classes: Vec::new(),
+            places: [0; PLACES],
             numbers: Shelf(SmallVec::new()),
             slots: Shelf(SmallVec::new()),
             leaves: Shelf(SmallVec::new()),
@@ -74,12 +98,12 @@ fn with_pool<E: Real, R>(f: impl FnOnce(&mut Pool<E>) -> R) -> Option<R> {
 }
 
 /// A buffer of `len` elements of unspecified value that nobody else holds.
-pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
+pub(crate) fn take<E: Real>(len: usize) -> Buffer<E> {
     let recycled = with_pool(|pool: &mut Pool<E>| {
         if pool.tapes == 0 || pool.paused > 0 {
             return None;
         }
-        let k = match pool.classes.binary_search_by_key(&len, |class| class.len) {
+        let k = match pool.find(len) {
             Ok(k) => k,
             Err(k) => {
                 pool.classes.insert(k, Class { len, free: Vec::new(), out: 0, idle: 0 });
@@ -91,18 +115,16 @@ pub(crate) fn take<E: Real>(len: usize) -> Arc<Vec<E>> {
         class.idle = 0;
         class.free.pop()
     });
-    recycled.flatten().unwrap_or_else(|| Arc::new(vec![E::ZERO; len]))
+    recycled.flatten().unwrap_or_else(|| Buffer::new(vec![E::ZERO; len]))
 }
 
 /// Gives a buffer back; one that somebody else still holds is left to its other owners.
-pub(crate) fn give<E: Real>(buffer: Arc<Vec<E>>) {
-    // Nobody makes weak pointers.
-    if Arc::strong_count(&buffer) != 1 {
+pub(crate) fn give<E: Real>(buffer: Buffer<E>) {
+    if !buffer.is_unique() {
         return;
     }
     with_pool(|pool: &mut Pool<E>| {
-        let found = pool.classes.binary_search_by_key(&buffer.len(), |class| class.len);
-        if let Ok(k) = found
+        if let Ok(k) = pool.find(buffer.len())
             && pool.classes[k].out > 0
             && pool.paused == 0
         {

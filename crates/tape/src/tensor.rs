@@ -11,8 +11,8 @@ mod side_tape;
 pub use side_tape::{Operand, infer};
 
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::error::expect;
 use crate::vector::LINE;
 use crate::{Error, Real, Shape};
@@ -45,7 +45,7 @@ use crate::{Error, Real, Shape};
 #[derive(Clone, Debug)]
 pub struct Tensor<E: Real = f64> {
     shape: Shape,
-    data: Arc<Vec<E>>,
+    data: Buffer<E>,
     /// Where in the buffer it begins.
     start: usize,
 }
@@ -83,10 +83,10 @@ impl<E: Real> Tensor<E> {
             };
             return Err(Error::shape("Tensor::new", &[&shape], detail));
         }
-        Ok(Tensor::from_parts(shape, Arc::new(data)))
+        Ok(Tensor::from_parts(shape, Buffer::new(data)))
     }
 
-    pub(crate) fn from_parts(shape: Shape, data: Arc<Vec<E>>) -> Self {
+    pub(crate) fn from_parts(shape: Shape, data: Buffer<E>) -> Self {
         debug_assert_eq!(shape.elements(), data.len());
         Tensor { shape, data, start: 0 }
     }
@@ -134,7 +134,7 @@ impl<E: Real> Tensor<E> {
         tensor
     }
 
-    pub(crate) fn into_buffer(self) -> Arc<Vec<E>> {
+    pub(crate) fn into_buffer(self) -> Buffer<E> {
         self.data
     }
 
@@ -162,9 +162,8 @@ impl<E: Real> Tensor<E> {
 
     /// The elements in row-major order, for writing; they are copied first if somebody else holds the buffer.
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        // Cheaper to ask than for the content. Nobody makes weak pointers.
-        if Arc::strong_count(&self.data) != 1 {
-            *self = Tensor::from_parts(self.shape.clone(), Arc::new(self.to_vec()));
+        if !self.data.is_unique() {
+            *self = Tensor::from_parts(self.shape.clone(), Buffer::new(self.to_vec()));
         }
         self.get_mut_slice().expect("a buffer of its own")
     }
@@ -172,12 +171,12 @@ impl<E: Real> Tensor<E> {
     /// The elements for writing, if nobody else holds the buffer or a part of it.
     pub fn get_mut_slice(&mut self) -> Option<&mut [E]> {
         let len = self.shape.elements();
-        Arc::get_mut(&mut self.data).map(|data| &mut data[self.start..][..len])
+        self.data.get_mut().map(|data| &mut data[self.start..][..len])
     }
 
     /// Whether both share one buffer, or have parts of one.
     pub fn shares_buffer(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.data, &other.data)
+        self.data.is_same(&other.data)
     }
 
     /// A copy of the elements in row-major order.
@@ -222,7 +221,7 @@ impl<E: Real> Tensor<E> {
 
     /// `f` of each element.
     pub fn map(&self, f: impl FnMut(E) -> E) -> Self {
-        Tensor::from_parts(self.shape.clone(), Arc::new(self.iter().copied().map(f).collect()))
+        Tensor::from_parts(self.shape.clone(), Buffer::new(self.iter().copied().map(f).collect()))
     }
 
     /// `f` of each pair of elements at the same place.
@@ -238,7 +237,7 @@ impl<E: Real> Tensor<E> {
             other.shape
         );
         let data = self.iter().zip(other.iter()).map(|(&a, &b)| f(a, b)).collect();
-        Tensor::from_parts(self.shape.clone(), Arc::new(data))
+        Tensor::from_parts(self.shape.clone(), Buffer::new(data))
     }
 
     /// The rows `rows` of the outermost axis, as a tensor of its own.
@@ -256,7 +255,7 @@ impl<E: Real> Tensor<E> {
         }
         let mut shape = self.shape.clone();
         shape.set(0, rows.len());
-        Tensor::from_parts(shape, Arc::new(data))
+        Tensor::from_parts(shape, Buffer::new(data))
     }
 
     #[track_caller]

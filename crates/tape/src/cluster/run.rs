@@ -174,8 +174,7 @@ pub(super) fn run_with<'o, E: Real>(
     let mut buffer = (needed > 0).then(|| recycle::take::<E>(needed + ALIGNMENT));
     {
         let memory = buffer.as_mut().map_or(&mut [][..], |buffer| {
-            let rows =
-                std::sync::Arc::get_mut(buffer).expect("a buffer from the pool has one owner");
+            let rows = buffer.get_mut().expect("a buffer from the pool has one owner");
             let skip = rows.as_ptr().align_offset(ALIGNMENT * size_of::<E>()).min(ALIGNMENT);
             &mut rows[skip..]
         });

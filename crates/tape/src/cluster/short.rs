@@ -20,7 +20,7 @@ pub(super) fn run<E: Real>(program: &Lowering<E>, results: &mut Vec<(u32, Tensor
     // The rows: constants, inputs that are repeated, values.
     let first = constants + repeated;
     let mut buffer = recycle::take::<E>((first + program.instructions.len()) * len);
-    let rows = std::sync::Arc::get_mut(&mut buffer).expect("a buffer from the pool has one owner");
+    let rows = buffer.get_mut().expect("a buffer from the pool has one owner");
     for (k, &constant) in program.constants.iter().enumerate() {
         rows[k * len..][..len].fill(constant);
     }

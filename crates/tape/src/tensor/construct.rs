@@ -1,11 +1,10 @@
 //! Ways to make a tensor.
 
-use std::sync::Arc;
-
 use rand::Rng;
 use rand_distr::Distribution;
 
 use super::Tensor;
+use crate::buffer::Buffer;
 use crate::{Real, Shape};
 
 impl<E: Real> Tensor<E> {
@@ -25,7 +24,7 @@ impl<E: Real> Tensor<E> {
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: E) -> Self {
         let shape = shape.into();
-        let data = Arc::new(vec![value; shape.elements()]);
+        let data = Buffer::new(vec![value; shape.elements()]);
         Tensor::from_parts(shape, data)
     }
 
@@ -63,7 +62,7 @@ impl<E: Real> Tensor<E> {
                 index[k] = 0;
             }
         }
-        Tensor::from_parts(shape, Arc::new(data))
+        Tensor::from_parts(shape, Buffer::new(data))
     }
 
     /// `n` evenly spaced numbers from `first` to `last`, both included.
@@ -85,7 +84,7 @@ impl<E: Real> Tensor<E> {
     {
         let shape = shape.into();
         let data = (0..shape.elements()).map(|_| distribution.sample(rng)).collect();
-        Tensor::from_parts(shape, Arc::new(data))
+        Tensor::from_parts(shape, Buffer::new(data))
     }
 
     /// Independent draws from the uniform distribution on `[low, high)`.
@@ -99,7 +98,7 @@ impl<E: Real> Tensor<E> {
         let shape = shape.into();
         let data =
             (0..shape.elements()).map(|_| low + (high - low) * E::standard_uniform(rng)).collect();
-        Tensor::from_parts(shape, Arc::new(data))
+        Tensor::from_parts(shape, Buffer::new(data))
     }
 
     /// Independent draws from the normal distribution.
@@ -114,7 +113,7 @@ impl<E: Real> Tensor<E> {
         let data = (0..shape.elements())
             .map(|_| mean + standard_deviation * E::standard_normal(rng))
             .collect();
-        Tensor::from_parts(shape, Arc::new(data))
+        Tensor::from_parts(shape, Buffer::new(data))
     }
 
     /// Xavier's (Glorot's) uniform initialisation: uniform on `[-a, a)` with
@@ -192,7 +191,7 @@ impl<E: Real> From<&Tensor<E>> for Tensor<E> {
 
 impl<E: Real> From<Vec<E>> for Tensor<E> {
     fn from(data: Vec<E>) -> Self {
-        Tensor::from_parts([data.len()].into(), Arc::new(data))
+        Tensor::from_parts([data.len()].into(), Buffer::new(data))
     }
 }
 
@@ -211,14 +210,14 @@ impl<E: Real, const A: usize> From<[E; A]> for Tensor<E> {
 impl<E: Real, const A: usize, const B: usize> From<[[E; B]; A]> for Tensor<E> {
     fn from(data: [[E; B]; A]) -> Self {
         let data = data.as_flattened().to_vec();
-        Tensor::from_parts([A, B].into(), Arc::new(data))
+        Tensor::from_parts([A, B].into(), Buffer::new(data))
     }
 }
 
 impl<E: Real, const A: usize, const B: usize, const C: usize> From<[[[E; C]; B]; A]> for Tensor<E> {
     fn from(data: [[[E; C]; B]; A]) -> Self {
         let data = data.as_flattened().as_flattened().to_vec();
-        Tensor::from_parts([A, B, C].into(), Arc::new(data))
+        Tensor::from_parts([A, B, C].into(), Buffer::new(data))
     }
 }
 
