@@ -1,6 +1,6 @@
 //! Pending elementwise work, and how it is done.
 //!
-//! Recording an elementwise tensor operation or a full sum computes nothing. When values are needed,
+//! Recording an elementwise tensor operation or a full sum computes nothing, unless there are few elements. When values are needed,
 //! the pending nodes that they depend on become straight-line programs of primitives, which run over
 //! chunks small enough for the cache: no intermediate value goes to memory. All values that are asked for
 //! at once and have one shape come out of one program, so the value of a loss and its gradients are one
@@ -36,6 +36,7 @@ use crate::{Real, Shape, Tensor};
 
 pub(crate) use compensated::Compensated;
 pub(crate) use deposit::{Deposit, Deposits, Sum};
+pub(crate) use direct::compute_if_little;
 pub(crate) use lower::{Instruction, Operand, Output};
 pub(crate) use plan::Plan;
 pub(crate) use repetition::Repetition;
@@ -127,7 +128,7 @@ fn compute<E: Real>(
         if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {
             let value = Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1);
             scratch.results.push((first, value));
-        } else if direct && let Some(value) = direct::value(inner, first) {
+        } else if direct && let Some(value) = direct::value(inner, &inner.tensors.borrow(), first) {
             scratch.results.push((first, value));
         } else {
             let Scratch { schedule, lowering, plans, results, .. } = scratch;
@@ -161,7 +162,7 @@ fn compute_directly<E: Real>(inner: &Inner<E>, targets: &[u32]) -> bool {
         if open.next().is_some() {
             return false;
         }
-        let Some(value) = direct::value(inner, t) else { return false };
+        let Some(value) = direct::value(inner, &lane, t) else { return false };
         (t, value)
     };
     inner.tensors.borrow_mut().nodes[t as usize].set_value(value);

@@ -184,6 +184,12 @@ impl<E: Real> Recording<E> {
         }
     }
 
+    /// Whether tensor node `t` depends on an independent variable.
+    #[inline]
+    pub fn is_active(&self, t: u32) -> bool {
+        self.inner.tensors.borrow().nodes[t as usize].active
+    }
+
     /// Whether scalar node `i` is an independent variable.
     pub fn is_scalar_leaf(&self, i: u32) -> bool {
         Opcode(self.inner.scalars.node(i).0[0]) == Opcode::LEAF

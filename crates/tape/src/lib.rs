@@ -9,7 +9,8 @@
 //!
 //! 1. A user writes `x.sin() * w + b` on handles. Each operation finds its tape through the
 //!    `registry` of the thread and appends a node. A scalar node has its value at once; an elementwise
-//!    tensor node has a shape and is *pending*; an operation with structure ([`Op`]) computes.
+//!    tensor node has a shape and is *pending* unless there is next to nothing to compute; an operation with structure
+//!    ([`Op`]) computes.
 //! 2. When somebody asks for the value of a pending node, the `cluster` module turns it and all that
 //!    is pending below it into one program of primitives, and runs it over cache-sized chunks.
 //! 3. A sweep walks the nodes backward through [`engine`], which hands out the cotangents that the

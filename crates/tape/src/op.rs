@@ -123,6 +123,7 @@ pub struct Outputs<E: Real> {
 }
 
 impl<E: Real> Outputs<E> {
+    #[inline]
     pub(crate) fn new(name: &'static str, shapes: Shapes) -> Self {
         let mut outputs =
             Outputs { name, shapes, tensors: SmallVec::new(), residuals: SmallVec::new() };

@@ -33,7 +33,7 @@ use crate::{Real, Shape, Tensor, Var, cluster};
 /// ```
 ///
 /// Elementwise operations are recorded at once and computed when a value is needed, many in one
-/// pass over memory. A mismatch of shapes is reported at once.
+/// pass over memory; on a few elements, at once. A mismatch of shapes is reported at once.
 ///
 /// # Panics
 /// Every operation panics, naming the caller's line, on shapes that do not fit, on a stale handle,

@@ -188,7 +188,13 @@ impl<'a, E: Real> FirstOrder<'a, E> {
             return;
         }
         let kernel = self.recording.has_kernel(first);
-        if kernel && slots.iter().flatten().any(|g| matches!(g, Cotangent::Recorded(_))) {
+        if let (false, [Some(Cotangent::Recorded(g))]) = (kernel || self.watched, slots) {
+            let g = *g;
+            return self.rule_of_one(first, g);
+        }
+        let recording = self.recording;
+        let is_pending = |g: &_| matches!(g, Cotangent::Recorded(g) if recording.is_pending(*g));
+        if kernel && slots.iter().flatten().any(is_pending) {
             self.compute_for_kernels(first);
             if self.tensors[first as usize..(first + group) as usize].iter().all(Option::is_none) {
                 return;
@@ -287,6 +293,23 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         recording.kernel_rule(first, cotangents.iter_mut().map(Option::take), &mut sums);
     }
 
+    /// The rule of a node that shares it with no other, from what is recorded: most nodes are like this, and lists take
+    /// longer to fill than to read.
+    fn rule_of_one(&mut self, t: u32, g: TensorVar<E>) {
+        match self.is_asked(t) {
+            true => self.recording.share(g),
+            false => self.tensors[t as usize] = None,
+        }
+        let mut handed: super::Handed<E> = Default::default();
+        self.recording.tensor_rule(
+            t,
+            &[Some(g)],
+            |id| self.needed(id),
+            |operand, cotangent| handed.push((operand, cotangent)),
+        );
+        self.hand_over(t, &mut handed);
+    }
+
     fn composite(&mut self, first: u32, cotangents: &mut [Option<Cotangent<E>>]) {
         let recording = self.recording;
         let incoming = self.finite_numbers(cotangents);
@@ -313,6 +336,12 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         for g in owned {
             self.hand_on(g, &mut handed);
         }
+        self.hand_over(first, &mut handed);
+    }
+
+    /// Adds what the rule of `first` has handed over to what has flowed to its operands.
+    fn hand_over(&mut self, first: u32, handed: &mut super::Handed<E>) {
+        let recording = self.recording;
         // What goes to several operands is not used up by the first kernel that reads it; nor is what goes to
         // one, by a kernel that reads what was made of it for another one.
         for (k, (_, cotangent)) in handed.iter().enumerate() {
@@ -365,10 +394,10 @@ impl<'a, E: Real> FirstOrder<'a, E> {
     fn accumulate(&mut self, t: u32, cotangent: Cotangent<E>) {
         let finite = self.watched && self.is_sum_finite(t) && cotangent.is_finite();
         let slot = &mut self.tensors[t as usize];
-        *slot = Some(match slot.take() {
-            None => cotangent,
-            Some(sum) => sum.add(cotangent, self.recording),
-        });
+        match slot.take() {
+            None => *slot = Some(cotangent),
+            Some(sum) => *slot = Some(sum.add(cotangent, self.recording)),
+        }
         if finite {
             self.look_at_sum(t);
         }
@@ -470,6 +499,6 @@ fn is_needed<E: Real>(recording: &Recording<E>, needs: Option<&Needs<E>>, id: No
     match (needs, id) {
         (Some(needs), id) => needs.get(id),
         (None, NodeId::Scalar(_)) => true,
-        (None, NodeId::Tensor(t)) => recording.tensor_info(t).active,
+        (None, NodeId::Tensor(t)) => recording.is_active(t),
     }
 }

@@ -1,36 +1,59 @@
-//! A single operation on little data, which is done at once: to find a plan for it takes longer than the work.
+//! Single operations on little data, which are done at once: to find a plan for one takes longer than the work.
 
-use crate::inner::{Inner, Kind};
+use super::short::FEW;
+use crate::inner::{Inner, Kind, TensorLane};
+use crate::kernels::sum;
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
 use crate::vector::at_best_level;
-use crate::{Real, Tensor};
+use crate::{Real, Shape, Tensor};
 
 /// The most elements: more may be worth threads, or lie far away.
 const MOST: usize = 4096;
-/// As many elements at a time where an operand is a number, which has to be repeated; and as many such operands.
+/// As many elements at a time where an operand is a number, which has to be repeated.
 const CHUNK: usize = 128;
-const NUMBERS: usize = 2;
+
+/// Computes a node that has just been recorded if it is work over few elements whose operands are there: the instructions
+/// of such work are done one by one in any case, so there is nothing to wait for.
+pub(crate) fn compute_if_little<E: Real>(inner: &Inner<E>, lane: &mut TensorLane<E>, t: u32) {
+    // A profile counts programs.
+    if inner.profiler.is_some() {
+        return;
+    }
+    let node = &lane.nodes[t as usize];
+    let value = match node.kind {
+        Kind::Total { operand } => match &lane.nodes[operand as usize].value {
+            Some(operand) if FEW.contains(&operand.len()) => {
+                Some(Tensor::recycled(Shape::scalar(), sum(operand.as_slice())))
+            }
+            _ => None,
+        },
+        _ if FEW.contains(&node.shape.elements()) => value(inner, lane, t),
+        _ => None,
+    };
+    if let Some(value) = value {
+        lane.nodes[t as usize].set_value(value);
+    }
+}
 
 /// The value of a pending node if it is a primitive of operands that have been computed, each of the shape of the node or
 /// a number. It has the bits that a program would give it.
-pub(super) fn value<E: Real>(inner: &Inner<E>, t: u32) -> Option<Tensor<E>> {
-    let lane = inner.tensors.borrow();
+pub(super) fn value<E: Real>(inner: &Inner<E>, lane: &TensorLane<E>, t: u32) -> Option<Tensor<E>> {
     let node = &lane.nodes[t as usize];
     let Kind::Elementwise { opcode, operands, arity, constants } = node.kind else { return None };
     let primitive = opcode.as_primitive()?;
+    let len = node.shape.elements();
     // These two are no work: a program only reads their operands in another way.
-    if matches!(primitive, Primitive::Copy | Primitive::Stop) || node.shape.elements() > MOST {
+    if matches!(primitive, Primitive::Copy | Primitive::Stop) || len > MOST {
         return None;
     }
-    let exponent = primitive.exponent(operands);
+    let arity = arity as usize;
     let mut slices: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-    let mut numbers = [E::ZERO; NUMBERS];
-    let mut count = 0;
-    // Where an operand is a number, which one it is.
-    let mut number_of = [None; MAX_OPERANDS];
-    for k in 0..arity as usize {
-        let number = if constants >> k & 1 == 1 {
+    let mut numbers = [E::ZERO; MAX_OPERANDS];
+    // Which operands are numbers, a bit each.
+    let mut are_numbers = 0;
+    for k in 0..arity {
+        numbers[k] = if constants >> k & 1 == 1 {
             inner.scalars.constant_at(operands[k])
         } else {
             let operand = lane.nodes[operands[k] as usize].value.as_ref()?;
@@ -40,28 +63,65 @@ pub(super) fn value<E: Real>(inner: &Inner<E>, t: u32) -> Option<Tensor<E>> {
             }
             *operand.as_slice().first().filter(|_| operand.len() == 1)?
         };
-        let known = numbers[..count].iter().position(|known| known.bits() == number.bits());
-        number_of[k] = Some(known.unwrap_or(count));
-        if known.is_none() {
-            *numbers.get_mut(count)? = number;
-            count += 1;
-        }
+        are_numbers |= 1_u8 << k;
     }
+    let call = Call { primitive, exponent: primitive.exponent(operands), arity };
     let mut out = Tensor::uninitialised(node.shape.clone());
-    let arity = arity as usize;
-    if count == 0 {
-        let all = std::array::from_fn(|k| slices[k.min(arity - 1)]);
-        at_best_level(primitive.task(exponent, all, out.as_mut_slice()));
-        return Some(out);
-    }
-    let rows = numbers.map(|number| [number; CHUNK]);
-    for (chunk, out) in out.as_mut_slice().chunks_mut(CHUNK).enumerate() {
-        let n = out.len();
-        let all = std::array::from_fn(|k| match number_of[k.min(arity - 1)] {
-            Some(number) => &rows[number][..n],
-            None => &slices[k.min(arity - 1)][chunk * CHUNK..][..n],
-        });
-        at_best_level(primitive.task(exponent, all, out));
+    let elements = out.get_mut_slice().expect("a buffer from the pool has one owner");
+    if are_numbers == 0 || len == 1 {
+        for (k, number) in numbers.iter().enumerate().filter(|(k, _)| are_numbers >> k & 1 == 1) {
+            slices[k] = std::slice::from_ref(number);
+        }
+        call.run(slices, elements);
+    } else {
+        call.run_with_numbers(slices, numbers, are_numbers, elements);
     }
     Some(out)
+}
+
+/// A primitive, to be computed.
+struct Call {
+    primitive: Primitive,
+    exponent: i32,
+    arity: usize,
+}
+
+impl Call {
+    fn run<E: Real>(&self, mut operands: [&[E]; MAX_OPERANDS], out: &mut [E]) {
+        // Those that the primitive does not have are as long as the others.
+        let [first, ..] = operands;
+        operands[self.arity..].fill(first);
+        at_best_level(self.primitive.task(self.exponent, operands, out));
+    }
+
+    /// Computes it piece by piece, so that the numbers are repeated a few times only.
+    #[inline(never)]
+    fn run_with_numbers<E: Real>(
+        &self,
+        operands: [&[E]; MAX_OPERANDS],
+        numbers: [E; MAX_OPERANDS],
+        are_numbers: u8,
+        out: &mut [E],
+    ) {
+        // One operand at least has all elements.
+        let mut rows = [[E::ZERO; CHUNK]; MAX_OPERANDS - 1];
+        let mut free = rows.iter_mut();
+        let mut row_of: [Option<&[E]>; MAX_OPERANDS] = [None; MAX_OPERANDS];
+        let longest = CHUNK.min(out.len());
+        for k in (0..self.arity).filter(|k| are_numbers >> k & 1 == 1) {
+            let row = free.next().expect("not all operands are numbers");
+            row[..longest].fill(numbers[k]);
+            row_of[k] = Some(row);
+        }
+        for (chunk, out) in out.chunks_mut(CHUNK).enumerate() {
+            let mut pieces: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+            for k in 0..self.arity {
+                pieces[k] = match row_of[k] {
+                    Some(row) => &row[..out.len()],
+                    None => &operands[k][chunk * CHUNK..][..out.len()],
+                };
+            }
+            self.run(pieces, out);
+        }
+    }
 }

@@ -127,21 +127,22 @@ fn data_beyond_the_caches() {
     assert_eq!((y, total), with_threads(2, run));
 }
 
-/// A single operation on little data, a program over few elements, and a plan in chunks are three ways.
+/// An operation over few elements is computed when it is recorded, and a single one on little data without a program;
+/// where neither is done, as with a profile, a program over few elements takes another way than a plan in chunks.
 #[test]
 fn little_data_have_the_bits_of_much_data() {
     let long: [Tensor; 4] = [0.37, 0.11, 0.23, 0.53].map(|step| numbers(&[5000], step) * 1.5);
-    let few = |x: &Tensor| Tensor::from(x.as_slice()[..100].to_vec());
+    let start = |x: &Tensor, length: usize| Tensor::from(x.as_slice()[..length].to_vec());
     for &primitive in Primitive::ALL {
         let arity = primitive.arity();
         // All operands as tensors, and all but the first as numbers.
         for numbers in [false, true] {
-            let values = |short: bool, apart: bool| {
+            let values = |length: usize, apart: bool, profile: bool| {
                 let tape = Tape::new();
-                let operand = |k: usize| match (numbers && k > 0, short) {
-                    (true, _) => TensorVar::scalar_constant(0.25 * k as f64),
-                    (false, true) => tape.tensor(few(&long[k])),
-                    (false, false) => tape.tensor(&long[k]),
+                let tape = if profile { tape.with_profile() } else { tape };
+                let operand = |k: usize| match numbers && k > 0 {
+                    true => TensorVar::scalar_constant(0.25 * k as f64),
+                    false => tape.tensor(start(&long[k], length)),
                 };
                 let operands: Vec<TensorVar> = (0..arity).map(operand).collect();
                 let y = TensorVar::primitive(primitive, &operands, 3);
@@ -157,12 +158,37 @@ fn little_data_have_the_bits_of_much_data() {
                 };
                 [bits(&y), bits(&twice)]
             };
-            let much = values(false, false);
-            for apart in [true, false] {
-                assert_eq!(values(true, apart), much, "{} {numbers} {apart}", primitive.name());
+            let much = values(5000, false, false);
+            for (length, apart, profile) in [
+                (100, true, false),
+                (100, true, true),
+                (100, false, true),
+                (300, true, false),
+                (300, false, false),
+            ] {
+                let name = format!("{} {numbers} {length} {apart} {profile}", primitive.name());
+                assert_eq!(values(length, apart, profile), much, "{name}");
             }
         }
     }
+}
+
+#[test]
+fn what_is_little_does_not_wait() {
+    let pending = |x: Tensor, profile: bool| {
+        let tape = Tape::new();
+        let tape = if profile { tape.with_profile() } else { tape };
+        let x = tape.tensor(x);
+        let y = (x * x + 1.0) / x.sum();
+        let z = TensorVar::select_gt(y, x, y, 0.5).mean();
+        let pending = tape.stats().pending;
+        (pending, z.value())
+    };
+    let few = numbers(&[4, 16], 0.37) + 2.0;
+    let (none, at_once) = pending(few.clone(), false);
+    let (some, later) = pending(few, true);
+    assert_eq!((none, some > 0, at_once), (0, true, later));
+    assert!(pending(numbers(&[400, 16], 0.37), false).0 > 0);
 }
 
 #[test]

@@ -50,10 +50,10 @@ impl<E: Real> Tape<E> {
     /// What has been recorded, in numbers.
     ///
     /// ```
-    /// use tape::Tape;
+    /// use tape::{Tape, Tensor};
     ///
     /// let tape = Tape::new();
-    /// let x = tape.tensor([1.0, 2.0]);
+    /// let x = tape.tensor(Tensor::ones([1000]));
     /// let y = (x * x + x * 3.0).sum();
     /// let stats = tape.stats();
     /// assert_eq!((stats.tensor_nodes, stats.leaves, stats.pending), (5, 1, 4));

@@ -85,6 +85,12 @@ impl<E: Real> Recording<E> {
         }
     }
 
+    /// Whether `g` is a node that waits to be computed.
+    pub fn is_pending(&self, g: TensorVar<E>) -> bool {
+        let node = self.tensor_id(g);
+        node.is_some_and(|t| self.inner.tensors.borrow().nodes[t as usize].value.is_none())
+    }
+
     /// Notes that several cotangents are `g`, or that it is asked for later.
     pub fn share(&self, g: TensorVar<E>) {
         if self.tensor_id(g).is_some() {
@@ -188,11 +194,17 @@ impl<E: Real> Recording<E> {
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
         let mut consumed: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         let mut values: SmallVec<[Option<Tensor<E>>; 3]> = SmallVec::new();
-        for (t, g) in (first..).zip(cotangents) {
-            if let Some(Cotangent::Recorded(g)) = g {
-                consumed.push(g);
-            }
-            values.push(g.map(|g| g.into_tensor(self.tensor(t))));
+        for ((t, y), g) in (first..).zip(&outputs).zip(cotangents) {
+            values.push(match g {
+                Some(Cotangent::Owned(g)) => Some(g),
+                Some(Cotangent::Recorded(g)) => {
+                    consumed.push(g);
+                    let usual = self.computed(g, y.shape());
+                    let fitted = || Cotangent::Recorded(g).into_tensor(self.tensor(t));
+                    Some(usual.unwrap_or_else(fitted))
+                }
+                None => None,
+            });
         }
         let mut places: SmallVec<[Place<E>; 6]> = SmallVec::new();
         for &t in &numbers {

@@ -1,5 +1,6 @@
 //! Recording elementwise operations and sums of all elements, which are computed when a value is needed.
 
+use std::cell::RefMut;
 use std::panic::Location;
 
 use super::TensorVar;
@@ -13,28 +14,30 @@ use crate::rule::{
 use crate::scalar::opcode::Opcode;
 use crate::{Elementary, Error, Real, Shape, cluster};
 
-/// Appends a node made of some others, which will be computed when its value is asked for.
+/// Appends a node made of some others, which will be computed when its value is asked for if it is not now.
 #[track_caller]
+#[inline]
 fn push_pending<E: Real>(
     inner: &Inner<E>,
-    kind: Kind,
-    shape: Shape,
-    operands: impl Iterator<Item = u32>,
+    lane: &mut TensorLane<E>,
+    (kind, shape): (Kind, Shape),
     (pending, low): (u32, u32),
     active: bool,
 ) -> u32 {
-    let index = {
-        let lane = &mut *inner.tensors.borrow_mut();
-        operands.for_each(|t| lane.nodes[t as usize].uses += 1);
-        let at = inner.scalars.len() as u32;
-        let (t, node) = lane.nodes.push(kind, shape, at, Location::caller());
-        (node.pending, node.low, node.active) = (pending, low, active);
-        t
-    };
+    let at = inner.scalars.len() as u32;
+    let (t, node) = lane.nodes.push(kind, shape, at, Location::caller());
+    (node.pending, node.low, node.active) = (pending, low, active);
+    cluster::compute_if_little(inner, lane, t);
+    t
+}
+
+/// Looks at a node that has just been recorded.
+#[track_caller]
+#[inline]
+fn look_at<E: Real>(inner: &Inner<E>, t: u32) {
     if let Some(watch) = inner.watch() {
-        watch.look_at_pending(inner, index);
+        watch.look_at_pending(inner, t);
     }
-    index
 }
 
 impl<E: Real> TensorVar<E> {
@@ -45,16 +48,17 @@ impl<E: Real> TensorVar<E> {
         operands: &[Self],
         exponent: u32,
         opcode: Opcode,
-        least: Shape,
+        least: &Shape,
     ) -> Result<Self, Error> {
         let on_tape = operands.iter().find(|v| v.tag != NO_TAPE).expect("the caller has looked");
         let location = Location::caller();
-        let pending = Self::relieve(on_tape.tag, operands);
         let (inner, tag) = registry::find::<E>(on_tape.tag);
+        let (pending, mut lane) = Self::relieve(inner, operands);
+        // Most operands have one shape: it is copied once, when the node is made.
         let mut shape = least;
+        let mut wider;
         let mut numbers = [exponent; MAX_OPERANDS];
         let (mut constants, mut active) = (0, false);
-        let lane = inner.tensors.borrow();
         for (k, operand) in operands.iter().enumerate() {
             if operand.tag == NO_TAPE {
                 constants |= 1 << k;
@@ -63,23 +67,32 @@ impl<E: Real> TensorVar<E> {
             }
             inner.assert_owns(operand.tag);
             let node = operand.node(&lane);
-            let Some(wider) = shape.broadcast(&node.shape) else {
-                let detail = "they do not broadcast".to_owned();
-                return Err(Self::misfit(&lane, name, operands, detail, location));
-            };
-            shape = wider;
+            if shape.rank() == 0 {
+                shape = &node.shape;
+            } else if node.shape.rank() != 0 && *shape != node.shape {
+                wider = shape.broadcast(&node.shape);
+                let Some(wider) = &wider else {
+                    let detail = "they do not broadcast".to_owned();
+                    return Err(Self::misfit(&lane, name, operands, detail, location));
+                };
+                shape = wider;
+            }
             numbers[k] = operand.index;
             active |= node.active;
         }
         if let Some(detail) = shape.flaw() {
             return Err(Self::misfit(&lane, name, operands, detail, location));
         }
-        drop(lane);
+        let shape = shape.clone();
+        for operand in operands.iter().filter(|v| v.tag != NO_TAPE) {
+            lane.nodes[operand.index as usize].uses += 1;
+        }
         active &= opcode.as_primitive().is_none_or(Primitive::is_differentiable);
         let arity = operands.len() as u8;
         let kind = Kind::Elementwise { opcode, operands: numbers, arity, constants };
-        let recorded = operands.iter().filter(|v| v.tag != NO_TAPE).map(|v| v.index);
-        let index = push_pending(inner, kind, shape, recorded, pending, active);
+        let index = push_pending(inner, &mut lane, (kind, shape), pending, active);
+        drop(lane);
+        look_at(inner, index);
         Ok(TensorVar::on_tape(index, tag))
     }
 
@@ -101,16 +114,17 @@ impl<E: Real> TensorVar<E> {
 
     /// Computes operands, those with the most pending nodes first, until a node made of all of them has
     /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on. Gives how many
-    /// will be pending, and the first of them.
-    #[track_caller]
-    fn relieve(tag: u32, operands: &[Self]) -> (u32, u32) {
+    /// will be pending, and the first of them; and the nodes, to record one more.
+    fn relieve<'a>(
+        inner: &'a Inner<E>,
+        operands: &[Self],
+    ) -> ((u32, u32), RefMut<'a, TensorLane<E>>) {
         loop {
-            let (inner, _) = registry::find::<E>(tag);
-            let lane = inner.tensors.borrow();
+            let lane = inner.tensors.borrow_mut();
             let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
             let (total, low) = lane.pending(recorded.clone().map(|v| v.index));
             if total <= cluster::MAX_PENDING {
-                return (total, low);
+                return ((total, low), lane);
             }
             let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
             let most = *recorded.max_by_key(pending).expect("something is pending");
@@ -122,12 +136,14 @@ impl<E: Real> TensorVar<E> {
     /// The sum of all elements, of rank 0, which is computed when it is asked for.
     #[track_caller]
     pub(crate) fn total(self) -> Self {
-        let pending = Self::relieve(self.tag, &[self]);
         let (inner, tag) = registry::find::<E>(self.tag);
-        let active = self.node(&inner.tensors.borrow()).active;
-        let kind = Kind::Total { operand: self.index };
-        let operands = std::iter::once(self.index);
-        let index = push_pending(inner, kind, Shape::scalar(), operands, pending, active);
+        let (pending, mut lane) = Self::relieve(inner, &[self]);
+        let active = self.node(&lane).active;
+        lane.nodes[self.index as usize].uses += 1;
+        let sum = (Kind::Total { operand: self.index }, Shape::scalar());
+        let index = push_pending(inner, &mut lane, sum, pending, active);
+        drop(lane);
+        look_at(inner, index);
         TensorVar::on_tape(index, tag)
     }
 
@@ -166,7 +182,7 @@ impl<E: Real> TensorVar<E> {
             }
             return Ok(TensorVar::scalar_constant(p.value(exponent, values)));
         }
-        Self::elementwise(name, operands, exponent as u32, Opcode::primitive(p), Shape::scalar())
+        Self::elementwise(name, operands, exponent as u32, Opcode::primitive(p), &Shape::scalar())
     }
 
     /// Records a rule.
@@ -183,7 +199,7 @@ impl<E: Real> TensorVar<E> {
             (number, displaced, rules.get(number))
         };
         entry.make_trace();
-        expect(Self::elementwise(name, operands, 0, Opcode::rule(number), Shape::scalar()))
+        expect(Self::elementwise(name, operands, 0, Opcode::rule(number), &Shape::scalar()))
     }
 
     /// This tensor repeated to a larger shape.
@@ -207,7 +223,7 @@ impl<E: Real> TensorVar<E> {
             &[self],
             0,
             Opcode::primitive(Primitive::Copy),
-            shape,
+            &shape,
         ))
     }
 
