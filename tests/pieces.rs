@@ -122,6 +122,25 @@ fn functions<E: Real>() -> Vec<(&'static str, Function<E>)> {
             let y = piece(x, 1, 0);
             y.index_select(0, places(y, 3)).sin().sum() + (piece(y, 1, 0) * piece(y, 0, 1)).sum()
         }),
+        ("sums over rows", |x| {
+            let (a, b) = (x.index_select(0, places(x, 7)), x.embedding(places(x, 3)));
+            let apart = (a - b).sum_axes(-1) * E::lit(0.1);
+            ((a * b).sum_axes_keep(-1) * E::lit(0.1) + a).sin().sum() + apart.exp().mean()
+        }),
+        ("rows that are repeated", |x| {
+            let rows = x.index_select(0, places(x, 7));
+            (rows * x.slice(0, 0..2).unsqueeze(1).mean_axes(-1).unsqueeze(-1)).sin().sum()
+        }),
+        ("rows that are asked for between", |x| {
+            let rows = x.index_select(0, places(x, 7));
+            let sum = rows.square().sum();
+            assert_eq!(rows.value().shape(), &rows.shape());
+            sum + (rows * E::lit(0.5)).exp().mean()
+        }),
+        ("rows of rows", |x| {
+            let rows = x.index_select(0, places(x, 7));
+            (rows.index_select(0, places(rows, 3)) * E::lit(0.5)).sin().sum() + rows.sum()
+        }),
         ("many", |x| {
             let parts: Vec<_> = (0..12)
                 .map(|k| piece(x, k, 12usize.saturating_sub(k)).sin() * E::lit(k as f64))
@@ -325,5 +344,72 @@ fn a_piece_that_is_not_within_the_whole() {
         let loss = x.apply_op(Skip(1, Some(piece))).square().sum();
         let message = common::panic_message(|| loss.backward());
         assert!(message.contains("skip: its kernel says"), "{message}");
+    }
+}
+
+/// Rows of a matrix of six columns, by a forward pass that names them.
+struct Named(usize, Vec<usize>);
+
+impl<E: Real> Op<E> for Named {
+    fn name(&self) -> &'static str {
+        "named"
+    }
+    fn infer(&self, _: &[&Shape]) -> Result<Shapes, Misfit> {
+        Ok(smallvec![Shape::from([self.0, 6])])
+    }
+    fn forward(&self, _: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
+        outputs.set_rows(self.1.clone().into(), 6);
+        Ok(())
+    }
+    fn vjp(&self, call: &Backward<'_, E>) -> Cotangents<E> {
+        let whole = call.inputs[0] * E::ZERO;
+        smallvec![Some(whole + call.cotangent().sum_axes_keep(0))]
+    }
+}
+
+#[test]
+fn rows_are_those_of_the_tensor() {
+    // So many that they stay where they are, and fewer; around the lengths of chunks.
+    for (n, width) in [(3, 6), (900, 33), (1100, 16), (4000, 5), (130, 129), (20, 1100)] {
+        let table = numbers([n, width], -1.0, 1.0);
+        let indices: Vec<usize> = (0..n + 7).map(|i| (13 * i + i / 3) % n).collect();
+        let right = table.rows(&indices);
+        let tape = Tape::new();
+        let rows = tape.tensor(&table).index_select(0, &indices);
+        // Elementwise work reads them where they are, the product as a tensor.
+        assert_eq!((rows + rows).value(), &right + &right);
+        assert_eq!(rows.matmul(rows.t()).shape(), [n + 7, n + 7]);
+        assert_eq!(rows.value(), right);
+        assert_eq!(table.index_select(0, &indices), right);
+        let watched = Tape::new().with_anomaly_detection();
+        assert_eq!(watched.tensor(&table).index_select(0, &indices).value(), right);
+    }
+    let (tape, table) = (Tape::new(), numbers([3, 6], -1.0, 1.0));
+    let (x, indices) = (tape.tensor(&table), vec![2, 0, 2, 2]);
+    assert_eq!(x.apply_op(Named(4, indices.clone())).value(), table.rows(&indices));
+    for (count, indices) in [(4, vec![0, 3, 0, 0]), (3, indices), (1, vec![usize::MAX])] {
+        let message = common::panic_message(|| x.apply_op(Named(count, indices)));
+        assert!(message.contains("named: forward says"), "{message}");
+    }
+}
+
+/// What the sums of rows are is no matter of where they are computed.
+#[test]
+fn sums_over_rows_have_the_bits_of_each_row() {
+    let bits = |x: &Tensor| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    for (n, width) in
+        [(700, 33), (20_000, 2), (9001, 5), (4096, 32), (129, 128), (130, 129), (1, 40)]
+    {
+        let (a, b) = (numbers([n, width], -1.0, 1.0), numbers([1, width], 0.0, 1.0));
+        let product = &a * &b;
+        let right: Vec<_> = (0..n).flat_map(|i| bits(&product.rows(&[i]).sum())).collect();
+        for threads in [1, 3] {
+            let sums = with_threads(threads, || {
+                let tape = Tape::new();
+                (tape.tensor(&a) * tape.tensor(&b)).sum_axes(1).value()
+            });
+            assert!(right == bits(&sums), "{n} rows of {width} on {threads} threads");
+        }
+        assert!(right == bits(&product.sum_axes_keep(1)), "{n} rows of {width}");
     }
 }

@@ -35,7 +35,7 @@ use crate::inner::{Inner, Kind};
 use crate::{Real, Shape, Tensor};
 
 pub(crate) use compensated::Compensated;
-pub(crate) use deposit::{Deposit, Deposits, Sum};
+pub(crate) use deposit::{Deposit, Deposits, Place, Sum};
 pub(crate) use direct::compute_if_little;
 pub(crate) use lower::{Instruction, Operand, Output};
 pub(crate) use plan::Plan;
@@ -97,6 +97,32 @@ pub(crate) fn force_and_deposit<E: Real>(
     compute(inner, list, None, deposits);
 }
 
+/// The sums of each `count` neighbours of a node, as a tensor of the given shape, if that is one cheap operation which can be
+/// done again where its value is needed: then it is not written to memory.
+pub(crate) fn sums_of_neighbours<E: Real>(
+    inner: &Inner<E>,
+    t: u32,
+    count: usize,
+    shape: Shape,
+) -> Option<Tensor<E>> {
+    // Less is in the cache when it is read.
+    const MANY: usize = 1 << 14;
+    {
+        let lane = inner.tensors.borrow();
+        let node = &lane.nodes[t as usize];
+        let fits = (2..=run::LEAST_CHUNK).contains(&count) && node.shape.elements() >= MANY;
+        if !fits || !lane.is_cheap_of_values(t) {
+            return None;
+        }
+    }
+    let mut deposits = Deposits::default();
+    let tensor = Tensor::uninitialised(shape);
+    deposits.sums.push(Sum { node: t, tensor, fresh: true });
+    deposits.values.push(Deposit { node: t, sum: 0, place: Place::Neighbours(count) });
+    force_and_deposit(inner, |_, _| {}, &mut deposits);
+    deposits.sums.pop().map(|sum| sum.tensor)
+}
+
 /// Computes the value of tensor node `t`, where so much work has piled up that others will ask for parts of it
 /// again: so what has several consumers below `t` is kept, and in a backward sweep all that was recorded before
 /// the sweep, because the sweep comes by there.
@@ -125,8 +151,7 @@ fn compute<E: Real>(
     scratch.targets.extend(deposits.values.iter().map(|deposit| deposit.node));
     scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
     while let Some(first) = scratch.schedule.next() {
-        if let Kind::Lift { scalar } = inner.tensors.borrow().nodes[first as usize].kind {
-            let value = Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1);
+        if let Some(value) = read(inner, first) {
             scratch.results.push((first, value));
         } else if direct && let Some(value) = direct::value(inner, &inner.tensors.borrow(), first) {
             scratch.results.push((first, value));
@@ -151,6 +176,22 @@ fn compute<E: Real>(
         scratch.results.drain(..).for_each(|(t, value)| lane.nodes[t as usize].set_value(value));
     }
     inner.scratch.set(Some(boxed));
+}
+
+/// The value of a node that is no work but has to be put in its place.
+fn read<E: Real>(inner: &Inner<E>, t: u32) -> Option<Tensor<E>> {
+    let lane = inner.tensors.borrow();
+    let node = &lane.nodes[t as usize];
+    match node.kind {
+        Kind::Lift { scalar } => {
+            Some(Tensor::recycled(Shape::scalar(), inner.scalars.node(scalar).1))
+        }
+        Kind::Output { call } => {
+            let (table, rows) = lane.rows(call);
+            Some(rows.copied(table, node.shape.clone()))
+        }
+        _ => None,
+    }
 }
 
 /// Computes the targets if at most one is pending and takes no program.

@@ -12,6 +12,8 @@ use crate::diagnostics::profile::Profiler;
 use crate::diagnostics::watch::Watch;
 use crate::diagnostics::{Detail, Settings};
 use crate::op::{Displaced, Op, recycle_place};
+use crate::ops::index::Rows;
+use crate::primitive::Primitive;
 use crate::rule::{MAX_OPERANDS, RuleTable};
 use crate::scalar::lane::{LaneMark, ScalarLane};
 use crate::scalar::opcode::Opcode;
@@ -55,6 +57,8 @@ pub(crate) struct Call<E: Real> {
     pub(crate) first: u32,
     pub(crate) outputs: u32,
     pub(crate) residuals: SmallVec<[Tensor<E>; 2]>,
+    /// What the only output is, if it is rows of the only input. It has no value then until it is asked for.
+    pub(crate) rows: Option<Rows>,
 }
 
 /// The tensor lane.
@@ -69,6 +73,22 @@ pub(crate) struct TensorLane<E: Real> {
 impl<E: Real> TensorLane<E> {
     pub(crate) fn op(&self, call: u32) -> Rc<dyn Op<E>> {
         self.ops[call as usize].clone()
+    }
+
+    /// The tensor of which an output is rows, and which.
+    pub(crate) fn rows(&self, call: u32) -> (&Tensor<E>, &Rows) {
+        let Call { inputs, rows, .. } = &self.calls[call as usize];
+        let table = self.nodes[inputs[0] as usize].value.as_ref();
+        let table = table.expect("the inputs of an operation have been computed");
+        (table, rows.as_ref().expect("an output without a value is rows"))
+    }
+
+    /// Whether a node is pending and nothing but one cheap operation on values that need no work.
+    pub(crate) fn is_cheap_of_values(&self, t: u32) -> bool {
+        let node = &self.nodes[t as usize];
+        let Kind::Elementwise { opcode, .. } = node.kind else { return false };
+        let is_cheap = opcode.as_primitive().is_some_and(Primitive::is_cheap);
+        node.value.is_none() && node.pending == 1 && is_cheap
     }
 
     /// Makes `op` that of the call which is recorded next.

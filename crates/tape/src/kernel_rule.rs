@@ -1,5 +1,6 @@
 //! Fast first-order rules: what an [`Op`](crate::Op) may offer beside its composite one.
 
+use crate::ops::index::Rows;
 use crate::{Indices, Real, Shape, Tensor, recycle};
 
 /// A fast rule of an [`Op`](crate::Op) for sweeps whose result is numbers.
@@ -126,13 +127,13 @@ pub enum Piece {
 impl Piece {
     /// Whether it is as long as the output, and within the input.
     pub(crate) fn fits(&self, input: &Shape, output: &Shape) -> bool {
-        let (input, output) = (input.elements(), output.elements());
         match self {
-            Piece::Stretch(first) => first.checked_add(output).is_some_and(|end| end <= input),
+            Piece::Stretch(first) => {
+                let end = first.checked_add(output.elements());
+                end.is_some_and(|end| end <= input.elements())
+            }
             Piece::Rows { indices, width } => {
-                let end = indices.largest().map_or(0, |i| i.saturating_add(1));
-                indices.as_slice().len().checked_mul(*width) == Some(output)
-                    && end.checked_mul(*width).is_some_and(|end| end <= input)
+                Rows { indices: indices.clone(), width: *width }.fit(input, output)
             }
         }
     }
@@ -143,7 +144,8 @@ impl Piece {
 pub struct KernelCall<'a, E: Real> {
     /// The values of the inputs.
     pub inputs: &'a [Tensor<E>],
-    /// The values of the outputs.
+    /// The values of the outputs; without rows that [`Outputs::set_rows`](crate::Outputs::set_rows) has named and nobody has
+    /// asked for.
     pub outputs: &'a [Tensor<E>],
     /// The cotangent of each output, which has its shape; `None` for an output that the result does not
     /// depend on.

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::{Error, Real, Shape, Tensor, TensorVar, VjpKernel};
+use crate::ops::index::Rows;
+use crate::{Error, Indices, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// The shapes of the outputs of an [`Op`].
 pub type Shapes = SmallVec<[Shape; 3]>;
@@ -116,17 +117,19 @@ pub trait Op<E: Real>: Any {
 #[derive(Debug)]
 pub struct Outputs<E: Real> {
     /// The operation, for messages.
-    name: &'static str,
-    shapes: Shapes,
+    pub(crate) name: &'static str,
+    pub(crate) shapes: Shapes,
     pub(crate) tensors: SmallVec<[Option<Tensor<E>>; 3]>,
     pub(crate) residuals: SmallVec<[Tensor<E>; 2]>,
+    /// What the only output is, if it is rows of the only input.
+    pub(crate) rows: Option<Rows>,
 }
 
 impl<E: Real> Outputs<E> {
     #[inline]
     pub(crate) fn new(name: &'static str, shapes: Shapes) -> Self {
-        let mut outputs =
-            Outputs { name, shapes, tensors: SmallVec::new(), residuals: SmallVec::new() };
+        let (tensors, residuals) = Default::default();
+        let mut outputs = Outputs { name, shapes, tensors, residuals, rows: None };
         outputs.shapes.iter().for_each(|_| outputs.tensors.push(None));
         outputs
     }
@@ -184,6 +187,20 @@ impl<E: Real> Outputs<E> {
             tensor.shape()
         );
         self.tensors[k] = Some(tensor);
+    }
+
+    /// Makes the only output rows of the only input: of every index `i` the `width` elements from number `i * width`
+    /// on. Elementwise operations read long rows where they are, so they are copied only if they are asked for as a
+    /// tensor.
+    ///
+    /// # Panics
+    /// If the operation has several outputs. When it is recorded: if it has several inputs, or the rows are not within the
+    /// input, or are not as long as [`Op::infer`] has announced.
+    #[track_caller]
+    pub fn set_rows(&mut self, indices: Indices, width: usize) {
+        let count = self.shapes.len();
+        assert!(count == 1, "{}: rows are the only output, and there are {count}", self.name);
+        self.rows = Some(Rows { indices, width });
     }
 
     /// Keeps a tensor for the backward pass; see [`Backward::residuals`] and

@@ -20,7 +20,7 @@ mod product;
 mod recurrent;
 mod reduce;
 mod resample;
-mod rows;
+pub(crate) mod rows;
 mod shape;
 mod softmax;
 pub(crate) mod special;

@@ -241,6 +241,17 @@ impl Primitive {
         if self == Primitive::Powi { operands[1] as i32 } else { 0 }
     }
 
+    /// Whether it takes about as long as an addition.
+    pub(crate) fn is_cheap(self) -> bool {
+        use Primitive::{
+            Abs, Add, Copy, Copysign, Max, Min, Mul, MulAdd, Neg, Relu, SelectGt, Sub,
+        };
+        matches!(
+            self,
+            Add | Sub | Mul | Neg | Abs | Copy | Copysign | Min | Max | MulAdd | Relu | SelectGt
+        )
+    }
+
     /// Whether a cotangent ever flows to the operands.
     pub(crate) fn is_differentiable(self) -> bool {
         self != Primitive::Stop

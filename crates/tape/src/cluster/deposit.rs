@@ -26,12 +26,21 @@ pub(crate) struct Deposits<E: Real> {
 pub(crate) struct Deposit {
     /// The pending node.
     pub(crate) node: u32,
-    /// The number of the tensor that it is added to, and where.
+    /// The number of the tensor that it is added to, and where there.
     pub(crate) sum: u32,
-    pub(crate) piece: Piece,
+    pub(crate) place: Place,
 }
 
-/// One of the tensors that are added to: either stretches, or the rows of one value.
+/// Where the elements of a value are added.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// To a piece of a tensor.
+    Piece(Piece),
+    /// So many neighbours to one element: there is nothing else there.
+    Neighbours(usize),
+}
+
+/// One of the tensors that are added to: either stretches, or one value in another way.
 #[derive(Debug)]
 pub(crate) struct Sum<E: Real> {
     /// What the caller knows it by.
@@ -111,26 +120,30 @@ pub(super) fn run<E: Real>(
     let len = program.shape.elements();
     for (number, sum) in deposits.sums.iter_mut().enumerate() {
         let mut stretches: SmallVec<[Stretch; 8]> = SmallVec::new();
-        let mut rows = None;
+        let mut other = None;
         for &(output, deposit) in &own {
             match &deposits.values[deposit] {
                 deposit if deposit.sum as usize != number => {}
-                Deposit { piece: Piece::Stretch(first), .. } => {
+                Deposit { place: Place::Piece(Piece::Stretch(first)), .. } => {
                     stretches.push(Stretch { output, first: *first });
                 }
-                Deposit { piece: Piece::Rows { indices, width }, .. } => {
-                    rows = Some((output, indices.clone(), *width));
+                Deposit { place: Place::Piece(Piece::Rows { indices, width }), .. } => {
+                    let (indices, width, fresh) = (indices.clone(), *width, sum.fresh);
+                    other = Some(Target::Rows { output, indices, width, fresh });
+                }
+                &Deposit { place: Place::Neighbours(count), .. } => {
+                    other = Some(Target::Neighbours { output, count });
                 }
             }
         }
-        if stretches.is_empty() && rows.is_none() {
+        if stretches.is_empty() && other.is_none() {
             continue;
         }
         let fresh = std::mem::take(&mut sum.fresh);
         let memory = sum.tensor.as_mut_slice();
-        match rows {
-            Some((output, indices, width)) => {
-                targets.list.push(Target::Rows { output, indices, width, fresh });
+        match other {
+            Some(target) => {
+                targets.list.push(target);
                 targets.memory.push(memory);
             }
             None => targets.add_stretches(stretches, len, fresh, memory),

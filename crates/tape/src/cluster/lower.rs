@@ -1,8 +1,10 @@
 //! From pending nodes to a list of instructions.
 
 use super::FULL;
-use super::schedule::{Schedule, extent, joins, pending_operands};
+use super::repetition::Repetition;
+use super::schedule::{Schedule, extent, is_pending, joins, pending_operands};
 use crate::inner::{Inner, Kind, TensorLane};
+use crate::ops::index::Rows;
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;
 use crate::symbol::Instruction as Traced;
@@ -15,7 +17,7 @@ pub(crate) enum Operand {
     Value(u32),
     /// An input that has the shape of the program.
     Whole(u32),
-    /// An input that is repeated along some axes.
+    /// An input that is repeated along some axes, or rows of a tensor.
     Repeated(u32),
     /// A number.
     Constant(u32),
@@ -38,6 +40,25 @@ pub(crate) enum Output {
     Total(Operand),
 }
 
+/// An input that is not read as it lies in memory.
+#[derive(Debug)]
+pub(super) enum Elsewhere<E: Real> {
+    /// It is repeated along some axes.
+    Repeated(Tensor<E>),
+    /// It is rows of a tensor.
+    Rows(Tensor<E>, Rows),
+}
+
+impl<E: Real> Elsewhere<E> {
+    /// How it is read.
+    pub(super) fn reader(&self, shape: &Shape) -> Repetition<'_, E> {
+        match self {
+            Elsewhere::Repeated(input) => Repetition::new(input, shape),
+            Elsewhere::Rows(table, rows) => Repetition::of_rows(table, rows),
+        }
+    }
+}
+
 /// A program as it was recorded: the structure, by which a plan is found again, and the data.
 #[derive(Debug)]
 pub(super) struct Lowering<E: Real> {
@@ -45,7 +66,7 @@ pub(super) struct Lowering<E: Real> {
     pub(super) outputs: Vec<Output>,
     pub(super) shape: Shape,
     pub(super) whole: Vec<Tensor<E>>,
-    pub(super) repeated: Vec<Tensor<E>>,
+    pub(super) repeated: Vec<Elsewhere<E>>,
     pub(super) constants: Vec<E>,
     /// The tensor nodes of the outputs.
     pub(super) roots: Vec<u32>,
@@ -120,7 +141,7 @@ impl<E: Real> Lowering<E> {
     fn value(&mut self, inner: &Inner<E>, lane: &TensorLane<E>, root: u32) {
         self.roots.push(root);
         if let Kind::Total { operand } = lane.nodes[root as usize].kind {
-            if lane.nodes[operand as usize].value.is_none() {
+            if is_pending(lane, operand) {
                 self.collect(lane, operand);
             }
             self.write_members(inner, lane);
@@ -207,9 +228,10 @@ impl<E: Real> Lowering<E> {
                 Operand::Whole(self.whole.len() as u32 - 1)
             }
             (Some(value), _) if value.len() == 1 => self.constant(value.as_slice()[0]),
-            (Some(value), _) => {
-                self.repeated.push(value.clone());
-                Operand::Repeated(self.repeated.len() as u32 - 1)
+            (Some(value), _) => self.elsewhere(Elsewhere::Repeated(value.clone())),
+            (None, Kind::Output { call }) if node.shape == self.shape => {
+                let (table, rows) = lane.rows(call);
+                self.elsewhere(Elsewhere::Rows(table.clone(), rows.clone()))
             }
             (None, Kind::Lift { scalar }) => self.constant(inner.scalars.node(scalar).1),
             // An operand of another shape was computed before.
@@ -217,6 +239,11 @@ impl<E: Real> Lowering<E> {
         };
         self.places[t as usize] = (self.program, place);
         place
+    }
+
+    fn elsewhere(&mut self, input: Elsewhere<E>) -> Operand {
+        self.repeated.push(input);
+        Operand::Repeated(self.repeated.len() as u32 - 1)
     }
 
     /// Writes the instructions of a rule.

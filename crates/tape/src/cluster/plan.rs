@@ -51,15 +51,11 @@ pub(super) enum Code {
 impl Step {
     /// About how many additions take as long.
     fn cost(&self) -> usize {
-        use Primitive::{
-            Abs, Add, Copy, Copysign, Max, Min, Mul, MulAdd, Neg, Relu, SelectGt, Sub,
-        };
         match self {
             Step::Total { .. } | Step::Segment(_) => 1,
             Step::Apply { code: Code::Two(_), .. } => 1,
             Step::Apply { code: Code::One { primitive, .. }, .. } => match primitive {
-                Add | Sub | Mul | Neg | Abs | Copy | Copysign | Min | Max | MulAdd | Relu
-                | SelectGt => 1,
+                primitive if primitive.is_cheap() => 1,
                 Primitive::Div | Primitive::Recip | Primitive::Sqrt => 2,
                 _ => 8,
             },

@@ -24,7 +24,8 @@ const CACHE: usize = 28 * 1024;
 const FAR: usize = 16 << 20;
 const CACHE_IF_FAR: usize = 80 * 1024;
 /// The least and the greatest length of a chunk.
-const CHUNK: (usize, usize) = (128, 1024);
+const CHUNK: (usize, usize) = (LEAST_CHUNK, 1024);
+pub(super) const LEAST_CHUNK: usize = 128;
 /// Chunks a block: the unit of work for a thread, and of the sums.
 const BLOCK: usize = 8;
 /// Work is spread over threads from this many elements times the cost of the plan on; 30 to 100 microseconds.
@@ -56,7 +57,7 @@ struct Run<'a, 'd, E: Real> {
 }
 
 /// A part of the work, with the memory that it writes to.
-pub(super) struct Part<'m, E> {
+pub(super) struct Part<'m, E: Real> {
     /// The numbers of the parts that it is made of; of one when it is done.
     pub(super) parts: Range<usize>,
     pub(super) outputs: SmallVec<[Outgoing<'m, E>; 8]>,
@@ -106,7 +107,7 @@ pub(super) fn data<E: Real>(program: &Lowering<E>) -> Data<'_, E> {
     // The lists are filled where they are: to move one takes as long as to make it.
     let mut data = Data { whole: SmallVec::new(), repeated: SmallVec::new(), constants, shape };
     program.whole.iter().for_each(|input| data.whole.push(input.as_slice()));
-    program.repeated.iter().for_each(|input| data.repeated.push(Repetition::new(input, shape)));
+    program.repeated.iter().for_each(|input| data.repeated.push(input.reader(shape)));
     data
 }
 
@@ -114,7 +115,7 @@ pub(super) fn data<E: Real>(program: &Lowering<E>) -> Data<'_, E> {
 pub(crate) struct Data<'a, E: Real> {
     /// The inputs that have the shape.
     pub(crate) whole: SmallVec<[&'a [E]; 16]>,
-    /// The inputs that are repeated along some axes.
+    /// The inputs that are repeated along some axes, or rows of a tensor.
     pub(crate) repeated: SmallVec<[Repetition<'a, E>; 8]>,
     pub(crate) constants: &'a [E],
     pub(crate) shape: &'a Shape,
@@ -141,7 +142,8 @@ pub(super) fn run_with<'o, E: Real>(
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
     let cache = if far { CACHE_IF_FAR } else { CACHE };
     let whole = data.whole.len();
-    let summed = chunk_length::<E>(plan, cache, whole, &data.repeated, len);
+    let group = targets.iter().map(Target::group).max().unwrap_or(1);
+    let summed = chunk_length::<E>(plan, cache, whole, &data.repeated, (len, group));
     let native = plan.native.get(plan, len, size_of::<E>());
     // Machine code needs fewer rows, so its chunks can be longer; but sums have the bits of the interpreter.
     let longer = native.map_or(1, |native| {
@@ -184,6 +186,7 @@ pub(super) fn run_with<'o, E: Real>(
         outputs.for_each(|output| part.outputs.push(output));
         target::share(targets, memory_of_targets, len, spilt, &mut part);
         run.parts(&mut part);
+        target::finish(targets, &mut part);
     }
     if let Some(buffer) = buffer {
         recycle::give(buffer);
@@ -203,19 +206,20 @@ pub(super) fn run_with<'o, E: Real>(
     sums
 }
 
-/// The length of a chunk: all rows in so many bytes of the cache, and whole periods of what is repeated.
+/// The length of a chunk: all rows in so many bytes of the cache, whole groups of so many elements, and whole periods of
+/// what is repeated or whole rows.
 fn chunk_length<E: Real>(
     plan: &Plan,
     cache: usize,
     whole: usize,
     repeated: &[Repetition<'_, E>],
-    len: usize,
+    (len, group): (usize, usize),
 ) -> usize {
     let longest = longest_chunk::<E>(plan.work.slots + plan.each + whole, cache);
-    let periods =
-        repeated.iter().filter_map(|r| r.period()).filter(|period| (1..=longest).contains(period));
-    let period = periods.max().unwrap_or(1);
-    (longest / period * period).min(len.max(1))
+    let units = repeated.iter().filter_map(|r| r.unit());
+    let fits = |unit: &usize| (1..=longest).contains(unit) && unit.is_multiple_of(group);
+    let unit = units.filter(fits).max().unwrap_or(group);
+    (longest / unit * unit).min(len.max(1))
 }
 
 /// The length of a chunk of which so many rows are in so many bytes of the cache.

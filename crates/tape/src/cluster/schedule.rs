@@ -43,13 +43,20 @@ pub(super) fn pending_operands<E: Real>(lane: &TensorLane<E>, t: u32) -> impl It
     (0..arity as usize)
         .filter(move |k| constants >> k & 1 == 0)
         .map(move |k| operands[k])
-        .filter(|&o| is_pending(lane, o))
+        .filter(move |&o| is_pending(lane, o) || is_uncopied(lane, o) && !joins(lane, t, o))
 }
 
 /// Whether a node waits for a program.
-fn is_pending<E: Real>(lane: &TensorLane<E>, t: u32) -> bool {
+pub(super) fn is_pending<E: Real>(lane: &TensorLane<E>, t: u32) -> bool {
     let node = &lane.nodes[t as usize];
     node.value.is_none() && matches!(node.kind, Kind::Elementwise { .. } | Kind::Total { .. })
+}
+
+/// Whether a node is rows of a tensor that nobody has asked for as a tensor of their own. A program of their shape reads
+/// them where they are.
+fn is_uncopied<E: Real>(lane: &TensorLane<E>, t: u32) -> bool {
+    let node = &lane.nodes[t as usize];
+    node.value.is_none() && matches!(node.kind, Kind::Output { .. })
 }
 
 /// The shape that the program of a pending node runs over.
@@ -151,8 +158,8 @@ impl Schedule {
         let shape = extent(lane, first.node);
         let same = self.roots[self.next..].iter_mut().take_while(|root| root.stage == first.stage);
         for root in same {
-            let lift = matches!(lane.nodes[root.node as usize].kind, Kind::Lift { .. });
-            if !root.done && !lift && extent(lane, root.node) == shape {
+            let alone = !is_pending(lane, root.node);
+            if !root.done && !alone && extent(lane, root.node) == shape {
                 root.done = true;
                 return Some(root.node);
             }

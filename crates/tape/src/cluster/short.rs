@@ -2,7 +2,6 @@
 //! work.
 
 use super::lower::{Lowering, Operand, Output};
-use super::repetition::Repetition;
 use crate::kernels::sum;
 use crate::recycle;
 use crate::rule::MAX_OPERANDS;
@@ -26,7 +25,7 @@ pub(super) fn run<E: Real>(program: &Lowering<E>, results: &mut Vec<(u32, Tensor
     }
     for (k, input) in program.repeated.iter().enumerate() {
         let row = &mut rows[(constants + k) * len..][..len];
-        Repetition::new(input, &program.shape).read(&program.shape, 0, row);
+        input.reader(&program.shape).read(&program.shape, 0, row);
     }
     for (k, instruction) in program.instructions.iter().enumerate() {
         let (below, own) = rows.split_at_mut((first + k) * len);

@@ -13,8 +13,10 @@ use smallvec::SmallVec;
 use super::outgoing::Outgoing;
 use super::run::Part;
 use crate::Real;
-use crate::ops::index::{AHEAD, Indices, add_slice, fetch_slice};
-use crate::recycle::Scratch;
+use crate::kernels::sum_each;
+use crate::ops::index::{AHEAD, Indices, add_slice, fetch_slice, with_width};
+use crate::recycle::{Recycled, Scratch};
+use crate::vector::LINE;
 
 /// What a program adds some of its outputs to.
 #[derive(Debug)]
@@ -24,6 +26,9 @@ pub(super) enum Target {
     Stretches { stretches: SmallVec<[Stretch; 8]>, fresh: bool },
     /// Rows of so many elements, at places given by their number. There is one such output.
     Rows { output: u32, indices: Indices, width: usize, fresh: bool },
+    /// The sums of so many neighbours each, which are written. There is one such output, and its chunks are made of whole
+    /// groups.
+    Neighbours { output: u32, count: usize },
 }
 
 /// A stretch of a target as long as the output that is added to it.
@@ -40,8 +45,13 @@ impl Target {
     fn last(&self) -> usize {
         match self {
             Target::Stretches { stretches, .. } => stretches[0].first,
-            Target::Rows { .. } => 0,
+            Target::Rows { .. } | Target::Neighbours { .. } => 0,
         }
+    }
+
+    /// How many elements of the output go to one of the target.
+    pub(super) fn group(&self) -> usize {
+        if let Target::Neighbours { count, .. } = *self { count } else { 1 }
     }
 
     /// How many elements a part spills.
@@ -54,6 +64,7 @@ impl Target {
         match self {
             Target::Stretches { .. } => self.spilt() <= len / 16,
             Target::Rows { .. } => false,
+            Target::Neighbours { .. } => true,
         }
     }
 
@@ -61,7 +72,7 @@ impl Target {
     fn added(&self) -> &[Stretch] {
         match self {
             Target::Stretches { stretches, fresh } => &stretches[usize::from(*fresh)..],
-            Target::Rows { .. } => &[],
+            Target::Rows { .. } | Target::Neighbours { .. } => &[],
         }
     }
 
@@ -77,29 +88,34 @@ impl Target {
     pub(super) fn rows(&self) -> usize {
         match self {
             Target::Stretches { .. } => self.added().len(),
-            Target::Rows { .. } => 1,
+            Target::Rows { .. } | Target::Neighbours { .. } => 1,
         }
     }
 }
 
 /// What a part has of a target.
-pub(super) struct Share<'m, E> {
+pub(super) struct Share<'m, E: Real> {
     /// Its elements, unless they are the memory of an output.
     memory: Option<Outgoing<'m, E>>,
     /// For each part, what it spills.
     spilt: &'m mut [E],
     /// How much a part spills.
     each: usize,
+    /// See [`Target::group`].
+    group: usize,
+    /// Which rows have been written, if there were none before.
+    written: Option<Recycled<E, bool>>,
 }
 
 impl<E: Real> Share<'_, E> {
     /// The shares of the parts of the first `elements`, and of the others.
     pub(super) fn split(self, elements: usize, parts: usize) -> (Self, Self) {
-        let Share { memory, spilt, each } = self;
-        let (memory, upper_memory) = memory.map(|memory| memory.split(elements)).unzip();
+        let Share { memory, spilt, each, group, written } = self;
+        debug_assert!(written.is_none(), "rows are added by one part");
+        let (memory, upper_memory) = memory.map(|memory| memory.split(elements / group)).unzip();
         let (spilt, upper_spilt) = spilt.split_at_mut(parts * each);
-        let upper = Share { memory: upper_memory, spilt: upper_spilt, each };
-        (Share { memory, spilt, each }, upper)
+        let upper = Share { memory: upper_memory, spilt: upper_spilt, each, group, written: None };
+        (Share { memory, spilt, each, group, written: None }, upper)
     }
 
     /// Adds the chunk of `n` elements from `start` on; the part begins with element `first`.
@@ -116,7 +132,15 @@ impl<E: Real> Share<'_, E> {
             (target, &mut self.memory)
         {
             let x = outputs[*output as usize].chunk(n);
-            return add_rows(memory.memory(), indices.as_slice(), *width, start, x);
+            let rows = Rows { sum: memory.memory(), indices: indices.as_slice(), width: *width };
+            return match &mut self.written {
+                Some(written) => rows.write_or_add(start, x, written),
+                None => rows.add(start, x),
+            };
+        }
+        if let (&Target::Neighbours { output, count }, Some(memory)) = (target, &mut self.memory) {
+            sum_each(outputs[output as usize].chunk(n), count, memory.chunk_mut(n / count));
+            return memory.advance(n / count);
         }
         // The share of the first part begins where the target does.
         let begins = if first == 0 { 0 } else { first + target.last() };
@@ -142,21 +166,81 @@ impl<E: Real> Share<'_, E> {
     }
 }
 
-/// Adds the elements from `start` on, `x`, to the rows of `width` elements which the indices name.
-#[inline(always)]
-fn add_rows<E: Real>(sum: &mut [E], indices: &[usize], width: usize, start: usize, x: &[E]) {
-    let (mut row, mut column) = (start / width, start % width);
-    if width == 1 {
-        let places = &indices[start..][..x.len()];
-        return places.iter().zip(x).for_each(|(&place, &x)| sum[place] += x);
+/// Rows of `width` elements, which the indices name, that chunks are added to.
+struct Rows<'a, E> {
+    sum: &'a mut [E],
+    indices: &'a [usize],
+    width: usize,
+}
+
+impl<E: Real> Rows<'_, E> {
+    /// Adds the elements from `start` on, `x`.
+    #[inline(always)]
+    fn add(self, start: usize, x: &[E]) {
+        if self.width == 1 {
+            let places = &self.indices[start..][..x.len()];
+            return places.iter().zip(x).for_each(|(&place, &x)| self.sum[place] += x);
+        }
+        self.each_piece(start, x, |_, sum, x, _| add_slice(sum, x));
     }
-    let mut rest = x;
-    while !rest.is_empty() {
-        let (x, others) = rest.split_at((width - column).min(rest.len()));
-        fetch_slice(sum, indices, row + AHEAD, width);
-        add_slice(&mut sum[indices[row] * width + column..][..x.len()], x);
-        (row, column, rest) = (row + 1, 0, others);
+
+    /// As [`add`](Self::add), where rows that are not `written` hold anything: the first sum there is one with zeros.
+    #[inline(always)]
+    fn write_or_add(self, start: usize, x: &[E], written: &mut [bool]) {
+        self.each_piece(start, x, |index, sum, x, is_last| {
+            match written[index] {
+                true => add_slice(sum, x),
+                false => sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum = E::ZERO + x),
+            }
+            // A chunk may end within a row; the next one goes on with what there is of it.
+            written[index] |= is_last;
+        });
     }
+
+    /// Calls `f(index, place of a piece, the piece, whether the row ends with it)`.
+    #[inline(always)]
+    fn each_piece(self, start: usize, x: &[E], f: impl FnMut(usize, &mut [E], &[E], bool)) {
+        with_width!(self.width, self.each_piece_of(start, x, f));
+    }
+
+    #[inline(always)]
+    fn each_piece_of<const WIDTH: usize>(
+        self,
+        start: usize,
+        x: &[E],
+        mut f: impl FnMut(usize, &mut [E], &[E], bool),
+    ) {
+        let Rows { sum, indices, width } = self;
+        let (mut row, mut column) = (start / width, start % width);
+        if WIDTH > 0 && column == 0 && x.len().is_multiple_of(WIDTH) {
+            for (row, x) in (row..).zip(x.chunks_exact(WIDTH)) {
+                fetch_slice(sum, indices, row + AHEAD, WIDTH);
+                f(indices[row], &mut sum[indices[row] * WIDTH..][..WIDTH], x, true);
+            }
+            return;
+        }
+        let mut rest = x;
+        while !rest.is_empty() {
+            let (x, others) = rest.split_at((width - column).min(rest.len()));
+            fetch_slice(sum, indices, row + AHEAD, width);
+            let place = indices[row] * width + column;
+            f(indices[row], &mut sum[place..][..x.len()], x, column + x.len() == width);
+            (row, column, rest) = (row + 1, 0, others);
+        }
+    }
+}
+
+/// Fills the rows that nothing was added to with zeros, as many as lie side by side at a time.
+fn clear_others<E: Real>(memory: &mut [E], width: usize, written: &[bool]) {
+    let mut rest = memory;
+    for run in written.chunk_by(|a, b| a == b) {
+        let rows;
+        (rows, rest) = rest.split_at_mut(run.len() * width);
+        if !run[0] {
+            rows.fill(E::ZERO);
+        }
+    }
+    rest.fill(E::ZERO);
 }
 
 /// Memory for what several parts spill.
@@ -175,13 +259,18 @@ pub(super) fn share<'m, E: Real>(
 ) {
     let parts = part.parts.len();
     for (target, memory) in targets.iter().zip(memory) {
+        let mut written = None;
         let share = match target {
-            Target::Rows { fresh, .. } => {
-                if *fresh {
+            Target::Rows { fresh, width, .. } => {
+                // Short rows share their lines of the cache with others.
+                if *fresh && width * size_of::<E>() >= LINE {
+                    written = Some(Recycled::filled(memory.len() / width, false));
+                } else if *fresh {
                     memory.fill(E::ZERO);
                 }
                 Some(Outgoing::kept(memory))
             }
+            Target::Neighbours { .. } => Some(Outgoing::kept(memory)),
             Target::Stretches { .. } => {
                 let (reached, beyond) = memory.split_at_mut(target.last() + len);
                 match target.written() {
@@ -199,7 +288,19 @@ pub(super) fn share<'m, E: Real>(
         let own = if parts > 1 { parts * each } else { 0 };
         let (own, rest) = std::mem::take(&mut spilt).split_at_mut(own);
         spilt = rest;
-        part.shares.push(Share { memory: share, spilt: own, each });
+        let group = target.group();
+        part.shares.push(Share { memory: share, spilt: own, each, group, written });
+    }
+}
+
+/// Completes the targets when all has been added.
+pub(super) fn finish<E: Real>(targets: &[Target], part: &mut Part<'_, E>) {
+    for (target, share) in targets.iter().zip(&mut part.shares) {
+        if let (Target::Rows { width, .. }, Some(memory), Some(written)) =
+            (target, &mut share.memory, &share.written)
+        {
+            clear_others(memory.memory(), *width, written);
+        }
     }
 }
 
@@ -215,7 +316,7 @@ pub(super) fn lend_rows<'m, E: Real>(
     };
     for target in targets {
         match target {
-            Target::Rows { output, .. } => lend(*output),
+            Target::Rows { output, .. } | Target::Neighbours { output, .. } => lend(*output),
             Target::Stretches { .. } => {
                 target.added().iter().for_each(|stretch| lend(stretch.output));
             }

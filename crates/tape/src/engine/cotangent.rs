@@ -181,12 +181,15 @@ impl<E: Real> Recording<E> {
                 unreachable!("only operations with structure have kernels")
             };
             let record = &lane.calls[call as usize];
-            let value = |t: u32| {
-                let value = &lane.nodes[t as usize].value;
-                value.as_ref().expect("the inputs and outputs of an operation have been computed")
-            };
-            record.inputs.iter().for_each(|&t| inputs.push(value(t).clone()));
-            (first..first + record.outputs).for_each(|t| outputs.push(value(t).clone()));
+            for &t in &record.inputs {
+                let value = lane.nodes[t as usize].value.clone();
+                inputs.push(value.expect("the inputs of an operation have been computed"));
+            }
+            for t in first..first + record.outputs {
+                let value = lane.nodes[t as usize].value.clone();
+                assert!(value.is_some() || record.rows.is_some(), "outputs have been computed");
+                outputs.extend(value);
+            }
             record.residuals.iter().for_each(|residual| residuals.push(residual.clone()));
             numbers.extend_from_slice(&record.inputs);
             lane.op(call)

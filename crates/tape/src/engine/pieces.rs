@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Cotangent, Recording};
-use crate::cluster::{self, Deposit, Deposits, Sum};
+use crate::cluster::{self, Deposit, Deposits, Place, Sum};
 use crate::inner::Kind;
 use crate::kernel_rule::Piece;
 use crate::{Real, Tensor, TensorVar, threads};
@@ -69,7 +69,8 @@ impl<E: Real> Asked<'_, E> {
                 self.deposits.sums.len() - 1
             }
         };
-        self.deposits.values.push(Deposit { node: g.index, sum: sum as u32, piece });
+        let (sum, place) = (sum as u32, Place::Piece(piece));
+        self.deposits.values.push(Deposit { node: g.index, sum, place });
         true
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cases")]
 pub(crate) mod cases;
+mod slices;
 
 use std::sync::Arc;
 
@@ -10,8 +11,11 @@ use smallvec::{SmallVec, smallvec};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::primitive::Primitive;
-use crate::vector::{Arithmetic, Task, at_best_level, prefetch};
+use crate::vector::at_best_level;
 use crate::{Error, KernelCall, Piece, Real, Shape, Tensor, TensorVar, VjpKernel};
+
+pub(crate) use slices::{AHEAD, Rows, add_slice, fetch_slice, with_width};
+use slices::{CopySlices, add_slices};
 
 /// A list of indices or labels, shared: making one from a slice copies it, a clone is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +105,10 @@ impl<E: Real> Op<E> for IndexSelect {
     }
     fn forward(&self, inputs: &[Tensor<E>], outputs: &mut Outputs<E>) -> Result<(), Misfit> {
         let (before, len, after) = around(inputs[0].shape(), self.axis);
+        if before == 1 {
+            outputs.set_rows(self.indices.clone(), after);
+            return Ok(());
+        }
         let x = inputs[0].as_slice();
         let out = outputs.buffer(0);
         if after > 0 {
@@ -128,103 +136,6 @@ impl<E: Real> VjpKernel<E> for IndexSelect {
     fn piece(&self, input: &Shape) -> Option<Piece> {
         let (before, _, width) = around(input, self.axis);
         (before == 1).then(|| Piece::Rows { indices: self.indices.clone(), width })
-    }
-}
-
-/// Copies the slices of `x` at the indices, one after the other. `x` has the lengths (before, along, after) around the
-/// axis.
-struct CopySlices<'a, E> {
-    x: &'a [E],
-    indices: &'a [usize],
-    lengths: (usize, usize, usize),
-    out: &'a mut [E],
-}
-
-impl<E: Real> Task for CopySlices<'_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<A: Arithmetic>(self) {
-        let CopySlices { x, indices, lengths: (before, len, after), out } = self;
-        let mut slices = out.chunks_exact_mut(after);
-        for block in 0..before {
-            let table = &x[block * len * after..][..len * after];
-            if after == 1 {
-                let out = &mut slices.by_ref();
-                indices.iter().zip(out).for_each(|(&i, out)| out[0] = table[i]);
-                continue;
-            }
-            for ((k, &i), out) in indices.iter().enumerate().zip(&mut slices) {
-                fetch_slice(table, indices, k + AHEAD, after);
-                let from = &table[i * after..][..after];
-                // To call a function that copies takes longer than to copy a few vectors.
-                let (vectors, rest) = out.as_chunks_mut::<VECTOR>();
-                let (from_vectors, from_rest) = from.as_chunks::<VECTOR>();
-                vectors.iter_mut().zip(from_vectors).for_each(|(out, x)| *out = *x);
-                rest.iter_mut().zip(from_rest).for_each(|(out, &x)| *out = x);
-            }
-        }
-    }
-}
-
-/// Adds the slices of `x`, one after the other, to those of `sum` at the indices. `sum` has the lengths
-/// (before, along, after) around the axis.
-///
-/// Always in the order of the indices, on one thread: an index may stand several times.
-fn add_slices<E: Real>(x: &[E], indices: &Indices, lengths: (usize, usize, usize), sum: &mut [E]) {
-    if lengths.2 > 0 {
-        at_best_level(AddSlices { x, indices: indices.as_slice(), lengths, sum });
-    }
-}
-
-struct AddSlices<'a, E> {
-    x: &'a [E],
-    indices: &'a [usize],
-    lengths: (usize, usize, usize),
-    sum: &'a mut [E],
-}
-
-impl<E: Real> Task for AddSlices<'_, E> {
-    type Output = ();
-    #[inline(always)]
-    fn run<A: Arithmetic>(self) {
-        let AddSlices { x, indices, lengths: (before, len, after), sum } = self;
-        let mut slices = x.chunks_exact(after);
-        for block in 0..before {
-            let table = &mut sum[block * len * after..][..len * after];
-            if after == 1 {
-                let x = &mut slices.by_ref();
-                indices.iter().zip(x).for_each(|(&i, x)| table[i] += x[0]);
-                continue;
-            }
-            for ((k, &i), x) in indices.iter().enumerate().zip(&mut slices) {
-                fetch_slice(table, indices, k + AHEAD, after);
-                add_slice(&mut table[i * after..][..after], x);
-            }
-        }
-    }
-}
-
-/// How many elements are copied at a time.
-const VECTOR: usize = 16;
-
-/// `sum += x`.
-#[inline(always)]
-pub(crate) fn add_slice<E: Real>(sum: &mut [E], x: &[E]) {
-    sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
-}
-
-/// How many indices ahead a slice is asked for: some tens of nanoseconds.
-pub(crate) const AHEAD: usize = 8;
-
-/// Asks for slice number `indices[k]` of a table, if there is one: the processor cannot guess which is next.
-#[inline(always)]
-pub(crate) fn fetch_slice<E: Real>(table: &[E], indices: &[usize], k: usize, after: usize) {
-    // Short ones share their lines with others, and would cost as much to ask for as to read.
-    const LONG: usize = 64;
-    if after * size_of::<E>() >= LONG
-        && let Some(&i) = indices.get(k)
-    {
-        prefetch(&table[i * after..][..after]);
     }
 }
 

@@ -16,7 +16,10 @@ use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
 use crate::vector::{Arithmetic, Task, at_best_level};
-use crate::{Error, IntoAxes, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
+use crate::{
+    Error, IntoAxes, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel, cluster,
+    registry,
+};
 
 /// The axes that a reduction runs over, and whether they stay with length 1.
 #[derive(Clone, Copy, Debug)]
@@ -338,9 +341,23 @@ impl<E: Real> TensorVar<E> {
             self
         } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
             self.total()
+        } else if let Some(sums) = self.sums_of_rows(over) {
+            self.apply_done(Sum(over), sums)
         } else {
             self.apply_op(Sum(over))
         }
+    }
+
+    /// The sums over axes that are the last ones, if they can be had without the tensor itself.
+    #[track_caller]
+    fn sums_of_rows(self, over: Over) -> Option<Tensor<E>> {
+        let (inner, _) = registry::find::<E>(self.tag);
+        let shape = self.shape();
+        let Run::Together(length) = run_of(&shape, over.axes).0 else { return None };
+        if length != over.count(&shape) || inner.watch().is_some() {
+            return None;
+        }
+        cluster::sums_of_neighbours(inner, self.index, length, over.shape(&shape))
     }
 
     #[track_caller]

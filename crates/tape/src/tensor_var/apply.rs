@@ -2,13 +2,14 @@
 
 use std::panic::Location;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::TensorVar;
 use crate::diagnostics::profile::bytes;
 use crate::error::expect;
 use crate::inner::Kind;
 use crate::op::{Op, Outputs};
+use crate::ops::index::Rows;
 use crate::registry::{self, NO_TAPE};
 use crate::{Error, Real, Shape, Tensor};
 
@@ -69,7 +70,10 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     if let Err(misfit) = op.forward(&values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
     }
-    outputs.check();
+    let rows = uncopied(&mut outputs, &values, on_tape.tag);
+    if rows.is_none() {
+        outputs.check();
+    }
     if frame.is_some() || watched {
         let tensors: SmallVec<[Tensor<E>; 3]> = outputs.tensors.iter().flatten().cloned().collect();
         if let Some(frame) = &mut frame {
@@ -80,34 +84,77 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         }
     }
     drop(frame);
-    let location = Location::caller();
     // The operation was the user's code: the tape is looked up again, and so are the inputs.
+    Ok(record(op, numbers, outputs, rows, on_tape.tag))
+}
+
+/// Records an operation that has been done.
+#[track_caller]
+fn record<E: Real, O: Op<E>>(
+    op: O,
+    inputs: SmallVec<[u32; 6]>,
+    outputs: Outputs<E>,
+    rows: Option<Rows>,
+    tag: u32,
+) -> SmallVec<[TensorVar<E>; 3]> {
+    let location = Location::caller();
     let (handles, _displaced) = {
-        let (inner, tag) = registry::find::<E>(on_tape.tag);
+        let (inner, tag) = registry::find::<E>(tag);
         let lane = &mut *inner.tensors.borrow_mut();
-        let known = numbers.iter().all(|&i| (i as usize) < lane.nodes.len());
-        assert!(known, "{name}: the tape was cut while the operation ran");
-        let active = numbers.iter().any(|&i| lane.nodes[i as usize].active);
-        numbers.iter().for_each(|&i| lane.nodes[i as usize].uses += 1);
+        let known = inputs.iter().all(|&i| (i as usize) < lane.nodes.len());
+        assert!(known, "{}: the tape was cut while the operation ran", outputs.name);
+        let active = inputs.iter().any(|&i| lane.nodes[i as usize].active);
+        inputs.iter().for_each(|&i| lane.nodes[i as usize].uses += 1);
         let displaced = lane.put_op(op);
         let call = lane.calls.len() as u32;
         let first = lane.nodes.len() as u32;
-        lane.calls.push(crate::inner::Call {
-            inputs: numbers,
-            first,
-            outputs: outputs.tensors.len() as u32,
-            residuals: std::mem::take(&mut outputs.residuals),
-        });
+        let Outputs { shapes, tensors, residuals, .. } = outputs;
+        let outputs = tensors.len() as u32;
+        lane.calls.push(crate::inner::Call { inputs, first, outputs, residuals, rows });
         let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
-        for tensor in outputs.tensors.drain(..).flatten() {
-            let (at, shape) = (inner.scalars.len() as u32, tensor.shape().clone());
+        for (shape, tensor) in shapes.into_iter().zip(tensors) {
+            let at = inner.scalars.len() as u32;
             let (t, node) = lane.nodes.push(Kind::Output { call }, shape, at, location);
-            (node.value, node.active) = (Some(tensor), active);
+            (node.value, node.active) = (tensor, active);
             handles.push(TensorVar::on_tape(t, tag));
         }
         (handles, displaced)
     };
-    Ok(handles)
+    handles
+}
+
+impl<E: Real> TensorVar<E> {
+    /// Applies an operation of one input whose only output is known.
+    #[track_caller]
+    pub(crate) fn apply_done<O: Op<E>>(self, op: O, output: Tensor<E>) -> Self {
+        let mut outputs = Outputs::new(op.name(), smallvec![output.shape().clone()]);
+        outputs.tensors[0] = Some(output);
+        record(op, smallvec![self.index], outputs, None, self.tag)[0]
+    }
+}
+
+/// The rows that are the output, if they may stay where they are; others are copied.
+///
+/// What a rule records is made of cotangents, which do not stay themselves; and where values are looked at there have to
+/// be some.
+#[track_caller]
+fn uncopied<E: Real>(outputs: &mut Outputs<E>, values: &[Tensor<E>], tag: u32) -> Option<Rows> {
+    let rows = outputs.rows.take()?;
+    let name = outputs.name;
+    let ([table], [shape]) = (values, &outputs.shapes[..]) else {
+        panic!("{name}: rows are those of an only input, and there are {}", values.len())
+    };
+    assert!(
+        rows.fit(table.shape(), shape),
+        "{name}: forward says that its output of shape {shape} is rows of {} that are not there",
+        table.shape()
+    );
+    let (inner, _) = registry::find::<E>(tag);
+    let stay = inner.start_of_tail().is_none() && inner.watch().is_none() && rows.may_stay::<E>();
+    if !stay {
+        outputs.tensors[0] = Some(rows.copied(table, shape.clone()));
+    }
+    stay.then_some(rows)
 }
 
 /// Applies an operation; see [`try_apply_op`].
