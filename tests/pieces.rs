@@ -400,7 +400,7 @@ fn sums_over_rows_have_the_bits_of_each_row() {
     for (n, width) in
         [(700, 33), (20_000, 2), (9001, 5), (4096, 32), (129, 128), (130, 129), (1, 40)]
     {
-        let (a, b) = (numbers([n, width], -1.0, 1.0), numbers([1, width], 0.0, 1.0));
+        let (a, b) = (numbers([n, width], -1.0, 1.0), numbers([n, width], 0.0, 1.0));
         let product = &a * &b;
         let right: Vec<_> = (0..n).flat_map(|i| bits(&product.rows(&[i]).sum())).collect();
         for threads in [1, 3] {
@@ -411,5 +411,28 @@ fn sums_over_rows_have_the_bits_of_each_row() {
             assert!(right == bits(&sums), "{n} rows of {width} on {threads} threads");
         }
         assert!(right == bits(&product.sum_axes_keep(1)), "{n} rows of {width}");
+    }
+}
+
+/// Rows that nothing flows to are zero, whatever was in the memory before.
+#[test]
+fn other_rows_are_zero() {
+    let (table, indices) = (numbers([900, 32], -1.0, 1.0), [899, 3, 899, 500, 1]);
+    let mut tape = Tape::new();
+    for _ in 0..3 {
+        tape.reset();
+        let x = tape.tensor(&table);
+        // The buffer goes back to the pool with the gradients, because nobody else holds it.
+        let nan = (x * f64::NAN).sum().backward().unwrap();
+        assert!(nan.wrt(x).iter().all(|g| g.is_nan()));
+        drop(nan);
+        tape.reset();
+        let x = tape.tensor(&table);
+        let g = x.index_select(0, indices).square().sum().backward().unwrap().wrt(x);
+        for (row, g) in g.as_slice().chunks(32).enumerate() {
+            let times = indices.iter().filter(|&&i| i == row).count() as f64;
+            let x = &table.as_slice()[row * 32..];
+            assert!(g.iter().zip(x).all(|(&g, &x)| g == times * 2.0 * x), "row {row}");
+        }
     }
 }

@@ -85,7 +85,7 @@ impl<E: Real> Task for CopySlices<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        with_width!(self.lengths.2, self.copy())
+        with_width!(self.lengths.2, self.copy());
     }
 }
 
