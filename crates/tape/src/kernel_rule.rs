@@ -61,7 +61,8 @@ pub trait VjpKernel<E: Real> {
     /// operations, says nothing.
     ///
     /// A sweep may then leave [`run`](Self::run) out: where the cotangent is pending work, it is added to that of the
-    /// input while it is computed, and is never a tensor in memory.
+    /// input while it is computed, and is never a tensor in memory. Work over at most 128 elements is not pending, so a test
+    /// of this needs an output with more.
     ///
     /// ```
     /// use tape::{

@@ -112,11 +112,19 @@ impl<E: Real> Recording<E> {
         if node.uses == 0 { node.value.take() } else { None }
     }
 
-    /// The value of a cotangent, if it has been computed and has the shape of its tensor.
+    /// The value of a cotangent, if it has been computed and has this shape.
     fn computed(&self, g: TensorVar<E>, shape: &Shape) -> Option<Tensor<E>> {
         let t = self.tensor_id(g)?;
         let value = self.inner.tensors.borrow().nodes[t as usize].value.clone();
         value.filter(|value| value.shape() == shape)
+    }
+
+    /// The value of a cotangent, if it has been computed and has the shape of node `t`.
+    fn computed_for(&self, g: TensorVar<E>, t: u32) -> Option<Tensor<E>> {
+        let g = self.tensor_id(g)?;
+        let lane = self.inner.tensors.borrow();
+        let value = lane.nodes[g as usize].value.as_ref();
+        value.filter(|value| *value.shape() == lane.nodes[t as usize].shape).cloned()
     }
 
     /// The node of a value that the sweep under way has recorded.
@@ -197,12 +205,12 @@ impl<E: Real> Recording<E> {
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
         let mut consumed: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         let mut values: SmallVec<[Option<Tensor<E>>; 3]> = SmallVec::new();
-        for ((t, y), g) in (first..).zip(&outputs).zip(cotangents) {
+        for (t, g) in (first..).zip(cotangents) {
             values.push(match g {
                 Some(Cotangent::Owned(g)) => Some(g),
                 Some(Cotangent::Recorded(g)) => {
                     consumed.push(g);
-                    let usual = self.computed(g, y.shape());
+                    let usual = self.computed_for(g, t);
                     let fitted = || Cotangent::Recorded(g).into_tensor(self.tensor(t));
                     Some(usual.unwrap_or_else(fitted))
                 }
