@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 };
 use std::cell::RefCell;
 
-use super::{PIECE, PIECES, THINNEST};
+use super::{PIECE, THINNEST};
 use crate::kernels::{Matrix, Onto};
 use crate::vector::avx512::{WIDTH, fits, load, singles, singles_mut, store, transpose_block};
 use crate::{Real, threads};
@@ -42,9 +42,10 @@ pub(super) fn product<E: Real>(
     b: Matrix<'_, E>,
     onto: Onto<'_, E>,
 ) -> bool {
-    // Pieces are rows; where there is work for several but rows for one, the library shares out the columns.
-    let narrow = a.rows < 2 * THINNEST && a.rows * a.columns * b.columns >= 2 * PIECE;
-    if narrow || a.rows < FEWEST || b.columns < COLUMNS || !fits::<E>() {
+    // Pieces are rows, and each copies the right operand: a wide result with work for several pieces is left to the library,
+    // which shares out its columns.
+    let wide = a.rows < b.columns && a.rows * a.columns * b.columns >= 2 * PIECE;
+    if wide || a.rows < FEWEST || b.columns < COLUMNS || !fits::<E>() {
         return false;
     }
     let onto = match onto {
@@ -60,11 +61,8 @@ pub(super) fn product<E: Real>(
 #[target_feature(enable = "avx512f")]
 fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_, f32>) {
     let (rows, columns) = (a.rows, b.columns);
-    // No row knows of another, so the pieces may depend on the number of threads; each copies the right operand.
-    let pieces = match threads::available() {
-        1 => 1,
-        _ => (rows * a.columns * columns / PIECE).clamp(1, PIECES),
-    };
+    // No row knows of another, so the pieces may depend on the number of threads.
+    let pieces = (rows * a.columns * columns / PIECE).clamp(1, threads::available());
     let length = rows.div_ceil(pieces).max(THINNEST).next_multiple_of(4);
     threads::for_each_block(c, length * columns, |piece, c| {
         ROOM.with_borrow_mut(|room| {
