@@ -68,10 +68,8 @@ pub(crate) fn product<E: Real + ComplexField>(
         return;
     }
     if inner == 0 {
-        match onto {
-            Onto::Nothing => c.fill(E::ZERO),
-            Onto::Itself => {}
-            Onto::Row(row) => repeat(row, c),
+        if !prepare(c, onto) {
+            c.fill(E::ZERO);
         }
         return;
     }
@@ -323,6 +321,8 @@ mod tests {
         assert_eq!(c, [7.0; 6]);
         product(&mut c, nothing(2, 0), nothing(0, 3), Onto::Nothing);
         assert_eq!(c, [0.0; 6]);
+        product(&mut c, nothing(2, 0), nothing(0, 3), Onto::Row(&[1.0, 2.0, 3.0]));
+        assert_eq!(c, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
         let b = Matrix { data: &[1.0; 6], rows: 2, columns: 3, transposed: false };
         product(&mut [], nothing(0, 2), b, Onto::Nothing);
         product(&mut [], b.transpose(), nothing(2, 0), Onto::Nothing);
