@@ -37,6 +37,17 @@ impl<'a, E: Real> Matrix<'a, E> {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl<'a, E: Real> Onto<'a, E> {
+    fn in_singles(self) -> Onto<'a, f32> {
+        match self {
+            Onto::Nothing => Onto::Nothing,
+            Onto::Itself => Onto::Itself,
+            Onto::Row(row) => Onto::Row(singles(row)),
+        }
+    }
+}
+
 impl<'a, E: ComplexField> Matrix<'a, E> {
     fn view(&self) -> MatRef<'a, E> {
         match self.transposed {
@@ -95,6 +106,9 @@ fn prepare<E: Real>(c: &mut [E], onto: Onto<'_, E>) -> bool {
 
 /// Fills `rows` with copies of `row`, in ever longer pieces: a short row takes longer to ask for than to copy.
 fn repeat<E: Real>(row: &[E], rows: &mut [E]) {
+    if let [number] = row {
+        return rows.fill(*number);
+    }
     /// Elements that are in the nearest cache when they are copied again.
     const NEAR: usize = 1024;
     let Some(times) = NEAR.checked_div(row.len()) else { return };

@@ -27,14 +27,18 @@ pub(super) fn product<E: Real>(
     if !few || right.is_by_columns() && right.data.len() > COPIED || !fits::<E>() {
         return false;
     }
-    let add = prepare(c, onto);
+    // What is added to each row of a column is a number, and not a row.
+    let onto = match onto {
+        Onto::Row(_) if b.columns == 1 => Onto::added(prepare(c, onto)),
+        onto => onto.in_singles(),
+    };
     // SAFETY: the processor has been asked for the instructions above.
-    unsafe { multiply(singles_mut(c), left.in_singles(), right.in_singles(), add) };
+    unsafe { multiply(singles_mut(c), left.in_singles(), right.in_singles(), onto) };
     true
 }
 
 #[target_feature(enable = "avx512f")]
-fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, add: bool) {
+fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_, f32>) {
     let (inner, columns) = (b.rows, b.columns);
     let mut copy;
     let b = if b.is_by_columns() {
@@ -59,14 +63,14 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, add: bool) {
             // As many rows in each part, as far as it goes: one of few takes as long, because each sum waits for itself.
             let rest = a.rows - row;
             row += match rest.div_ceil(rest.div_ceil(MOST_ROWS)) {
-                1 => part.multiply::<1>(c, add),
-                2 => part.multiply::<2>(c, add),
-                3 => part.multiply::<3>(c, add),
-                4 => part.multiply::<4>(c, add),
-                5 => part.multiply::<5>(c, add),
-                6 => part.multiply::<6>(c, add),
-                7 => part.multiply::<7>(c, add),
-                _ => part.multiply::<MOST_ROWS>(c, add),
+                1 => part.multiply::<1>(c, onto),
+                2 => part.multiply::<2>(c, onto),
+                3 => part.multiply::<3>(c, onto),
+                4 => part.multiply::<4>(c, onto),
+                5 => part.multiply::<5>(c, onto),
+                6 => part.multiply::<6>(c, onto),
+                7 => part.multiply::<7>(c, onto),
+                _ => part.multiply::<MOST_ROWS>(c, onto),
             };
         }
     }
@@ -90,7 +94,7 @@ impl Part<'_> {
     /// Makes `ROWS` rows, whose sums stay in registers; gives their number.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn multiply<const ROWS: usize>(&self, c: &mut [f32], add: bool) -> usize {
+    fn multiply<const ROWS: usize>(&self, c: &mut [f32], onto: Onto<'_, f32>) -> usize {
         let Part { a, b, columns, row, column, width } = *self;
         let mut sums = [_mm512_setzero_ps(); ROWS];
         // Two loops: where the left operand lies by columns, one look at the bounds is enough for all rows.
@@ -113,7 +117,12 @@ impl Part<'_> {
         }
         for (r, sum) in sums.into_iter().enumerate() {
             let out = &mut c[(row + r) * columns + column..][..width];
-            store(if add { _mm512_add_ps(load(out), sum) } else { sum }, out);
+            let sum = match onto {
+                Onto::Nothing => sum,
+                Onto::Itself => _mm512_add_ps(load(out), sum),
+                Onto::Row(row) => _mm512_add_ps(load(&row[column..][..width]), sum),
+            };
+            store(sum, out);
         }
         ROWS
     }

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 
 use super::{PIECE, THINNEST};
 use crate::kernels::{Matrix, Onto};
-use crate::vector::avx512::{WIDTH, fits, load, singles, singles_mut, store, transpose_block};
+use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
 use crate::{Real, threads};
 
 /// The rows and columns of a tile: 24 vectors of sums, of the 32 that there are.
@@ -48,13 +48,8 @@ pub(super) fn product<E: Real>(
     if wide || a.rows < FEWEST || b.columns < COLUMNS || !fits::<E>() {
         return false;
     }
-    let onto = match onto {
-        Onto::Nothing => Onto::Nothing,
-        Onto::Itself => Onto::Itself,
-        Onto::Row(row) => Onto::Row(singles(row)),
-    };
     // SAFETY: the processor has been asked for the instructions above.
-    unsafe { multiply(singles_mut(c), a.in_singles(), b.in_singles(), onto) };
+    unsafe { multiply(singles_mut(c), a.in_singles(), b.in_singles(), onto.in_singles()) };
     true
 }
 
