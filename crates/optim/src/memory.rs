@@ -120,7 +120,7 @@ impl<E: Real> Memory<E> {
             slot.gradients = 0;
             slot.met = 0;
         }
-        let (mut found, mut several) = (false, false);
+        let (mut found, mut several, mut refused) = (false, false, None);
         for (label, gradient) in gradients.labelled() {
             let Some((id, entry)) = params.labelled(label) else {
                 continue;
@@ -145,14 +145,22 @@ impl<E: Real> Memory<E> {
             slot.gradients += 1;
             several |= slot.gradients > 1;
             found = true;
+            if refused.is_none() {
+                refused = slot.look_at(&entry.name, gradient.as_slice(), measured, location);
+            }
         }
         if !found {
             return Err(Error::NoGradients { location });
         }
         if several {
             self.add_up(gradients);
+            self.each(gradients, |id, slot, sum| {
+                if slot.gradients > 1 && refused.is_none() {
+                    refused = slot.look_at(&params.entry(id).name, sum, measured, location);
+                }
+            });
         }
-        self.check(params, gradients, measured, location)
+        refused.map_or(Ok(()), Err)
     }
 
     fn add_up(&mut self, gradients: &Gradients<E>) {
@@ -172,31 +180,6 @@ impl<E: Real> Memory<E> {
                 }
             }
         }
-    }
-
-    fn check(
-        &mut self,
-        params: &Params<E>,
-        gradients: &Gradients<E>,
-        measured: bool,
-        location: &'static Location<'static>,
-    ) -> Result<(), Error> {
-        let mut refused = None;
-        self.each(gradients, |id, slot, gradient| {
-            let measure = if measured { norm } else { zero_if_finite };
-            slot.norm = by_blocks(gradient, &mut slot.norms, measure);
-            // The norm of finite numbers may be infinite.
-            if slot.norm.is_finite() || refused.is_some() {
-                return;
-            }
-            refused = first_non_finite(gradient).map(|element| Error::NonFinite {
-                parameter: params.entry(id).name.clone(),
-                element,
-                value: gradient[element].to_f64(),
-                location,
-            });
-        });
-        refused.map_or(Ok(()), Err)
     }
 
     /// Calls `f` for each parameter that has a gradient in this step, once, in the order of the
@@ -255,6 +238,28 @@ impl<E: Real> Memory<E> {
 }
 
 impl<E: Real> Slot<E> {
+    /// Takes the norm of a gradient of the parameter, or of their sum, if `measured`. Refuses it if it is not finite.
+    fn look_at(
+        &mut self,
+        parameter: &str,
+        gradient: &[E],
+        measured: bool,
+        location: &'static Location<'static>,
+    ) -> Option<Error> {
+        let measure = if measured { norm } else { zero_if_finite };
+        self.norm = by_blocks(gradient, &mut self.norms, measure);
+        // The norm of finite numbers may be infinite.
+        if self.norm.is_finite() {
+            return None;
+        }
+        first_non_finite(gradient).map(|element| Error::NonFinite {
+            parameter: parameter.to_owned(),
+            element,
+            value: gradient[element].to_f64(),
+            location,
+        })
+    }
+
     /// Calls `f` with the gradient of this step: the only one, or the sum of several.
     fn with_gradient(&mut self, only: &[E], f: impl FnOnce(&mut Self, &[E])) {
         if self.gradients == 1 {
