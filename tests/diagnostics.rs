@@ -291,10 +291,10 @@ fn a_recording_in_numbers() {
     let (a, b) = (tape.var(2.0), tape.var(3.0));
     let c = a * b + a * 5.0;
     let d = c.mul_add(a, b);
-    let x = tape.tensor(Tensor::ones([100, 4]));
+    let x = tape.tensor(Tensor::ones([200, 4]));
     let w = tape.constant(Tensor::ones([4, 3]));
     let y = x.matmul(w) * d;
-    let z = y.reshape([300]).sum();
+    let z = y.reshape([600]).sum();
     let stats = tape.stats();
     assert_eq!((stats.leaves, stats.constants, stats.pending), (3, 1, 1));
     assert_eq!(
@@ -311,10 +311,10 @@ fn a_recording_in_numbers() {
     assert_eq!(stats.bytes, kinds + 8, "one constant in the pool");
     // The value of a node counts when it is there; a view shares its buffer.
     let node = of(&stats, "sum", true).bytes;
-    assert_eq!(of(&stats, "matmul", true).bytes, node + 300 * 8);
-    assert_eq!(of(&stats, "mul", true).bytes, node + 300 * 8);
+    assert_eq!(of(&stats, "matmul", true).bytes, node + 600 * 8);
+    assert_eq!(of(&stats, "mul", true).bytes, node + 600 * 8);
     assert_eq!(of(&stats, "reshape", true).bytes, node);
-    assert_eq!(of(&stats, "leaf", true).bytes, node + 400 * 8);
+    assert_eq!(of(&stats, "leaf", true).bytes, node + 800 * 8);
     z.value();
     let after = tape.stats();
     assert_eq!((after.pending, after.bytes), (0, stats.bytes + 8));

@@ -61,7 +61,7 @@ pub trait VjpKernel<E: Real> {
     /// operations, says nothing.
     ///
     /// A sweep may then leave [`run`](Self::run) out: where the cotangent is pending work, it is added to that of the
-    /// input while it is computed, and is never a tensor in memory. Work over at most 128 elements is not pending, so a test
+    /// input while it is computed, and is never a tensor in memory. Work over at most 512 elements is not pending, so a test
     /// of this needs an output with more.
     ///
     /// ```
@@ -145,8 +145,8 @@ impl Piece {
 pub struct KernelCall<'a, E: Real> {
     /// The values of the inputs.
     pub inputs: &'a [Tensor<E>],
-    /// The values of the outputs; without rows that [`Outputs::set_rows`](crate::Outputs::set_rows) has named and nobody has
-    /// asked for.
+    /// The values of the outputs; none for rows that [`Outputs::set_rows`](crate::Outputs::set_rows) has named, which may not
+    /// have been copied.
     pub outputs: &'a [Tensor<E>],
     /// The cotangent of each output, which has its shape; `None` for an output that the result does not
     /// depend on.

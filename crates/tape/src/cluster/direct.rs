@@ -10,6 +10,9 @@ use crate::{Real, Shape, Tensor};
 
 /// The most elements: more may be worth threads, or lie far away.
 const MOST: usize = 4096;
+/// As many are computed when they are recorded: to find out later that nothing else is to be done in one pass with them takes
+/// longer than the pass.
+const LITTLE: usize = 512;
 /// As many elements at a time where an operand is a number, which has to be repeated.
 const CHUNK: usize = 128;
 
@@ -28,7 +31,7 @@ pub(crate) fn compute_if_little<E: Real>(inner: &Inner<E>, lane: &mut TensorLane
             }
             _ => None,
         },
-        _ if FEW.contains(&node.shape.elements()) => value(inner, lane, t),
+        _ if (1..=LITTLE).contains(&node.shape.elements()) => value(inner, lane, t),
         _ => None,
     };
     if let Some(value) = value {
@@ -103,22 +106,33 @@ impl Call {
         are_numbers: u8,
         out: &mut [E],
     ) {
-        // One operand at least has all elements.
-        let mut rows = [[E::ZERO; CHUNK]; MAX_OPERANDS - 1];
-        let mut free = rows.iter_mut();
-        let mut row_of: [Option<&[E]>; MAX_OPERANDS] = [None; MAX_OPERANDS];
-        let longest = CHUNK.min(out.len());
-        for k in (0..self.arity).filter(|k| are_numbers >> k & 1 == 1) {
-            let row = free.next().expect("not all operands are numbers");
-            row[..longest].fill(numbers[k]);
-            row_of[k] = Some(row);
+        // One operand at least has all elements. Mostly there is one other, and rows take longer to fill than to read.
+        if self.arity == 2 {
+            let row = [numbers[usize::from(are_numbers == 0b10)]; CHUNK];
+            self.run_with_rows(operands, are_numbers, &[&row], out);
+        } else {
+            let numbers = (0..self.arity).filter(|k| are_numbers >> k & 1 == 1).map(|k| numbers[k]);
+            let mut rows = [[E::ZERO; CHUNK]; MAX_OPERANDS - 1];
+            rows.iter_mut().zip(numbers).for_each(|(row, number)| row.fill(number));
+            self.run_with_rows(operands, are_numbers, &rows.each_ref().map(|row| &row[..]), out);
         }
+    }
+
+    /// The same with each of the numbers as a row.
+    fn run_with_rows<E: Real>(
+        &self,
+        operands: [&[E]; MAX_OPERANDS],
+        are_numbers: u8,
+        rows: &[&[E]],
+        out: &mut [E],
+    ) {
         for (chunk, out) in out.chunks_mut(CHUNK).enumerate() {
+            let mut rows = rows.iter();
             let mut pieces: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-            for k in 0..self.arity {
-                pieces[k] = match row_of[k] {
-                    Some(row) => &row[..out.len()],
-                    None => &operands[k][chunk * CHUNK..][..out.len()],
+            for (k, piece) in pieces[..self.arity].iter_mut().enumerate() {
+                *piece = match are_numbers >> k & 1 {
+                    1 => &rows.next().expect("a row for each number")[..out.len()],
+                    _ => &operands[k][chunk * CHUNK..][..out.len()],
                 };
             }
             self.run(pieces, out);

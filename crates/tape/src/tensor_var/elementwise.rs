@@ -115,6 +115,7 @@ impl<E: Real> TensorVar<E> {
     /// Computes operands, those with the most pending nodes first, until a node made of all of them has
     /// at most [`cluster::MAX_PENDING`]. So the operand is shared by all its consumers from then on. Gives how many
     /// will be pending, and the first of them; and the nodes, to record one more.
+    #[inline(always)] // What it gives is several words, which are not put into memory then.
     fn relieve<'a>(
         inner: &'a Inner<E>,
         operands: &[Self],
@@ -122,15 +123,25 @@ impl<E: Real> TensorVar<E> {
         loop {
             let lane = inner.tensors.borrow_mut();
             let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
-            let (total, low) = lane.pending(recorded.clone().map(|v| v.index));
+            let (total, low) = lane.pending(recorded.map(|v| v.index));
             if total <= cluster::MAX_PENDING {
                 return ((total, low), lane);
             }
-            let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
-            let most = *recorded.max_by_key(pending).expect("something is pending");
             drop(lane);
-            cluster::relieve(inner, most.index);
+            Self::compute_most_pending(inner, operands);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn compute_most_pending(inner: &Inner<E>, operands: &[Self]) {
+        let most = {
+            let lane = inner.tensors.borrow();
+            let pending = |v: &&Self| lane.nodes.get(v.index as usize).map_or(0, |n| n.pending);
+            let recorded = operands.iter().filter(|v| v.tag != NO_TAPE);
+            recorded.max_by_key(pending).expect("something is pending").index
+        };
+        cluster::relieve(inner, most);
     }
 
     /// The sum of all elements, of rank 0, which is computed when it is asked for.
