@@ -1,5 +1,6 @@
 //! What is behind a [`Tape`](crate::Tape): both lanes, in one order.
 
+mod calls;
 mod nodes;
 
 use std::any::Any;
@@ -19,6 +20,7 @@ use crate::scalar::lane::{LaneMark, ScalarLane};
 use crate::scalar::opcode::Opcode;
 use crate::{Real, Tensor, recycle, registry};
 
+pub(crate) use calls::{Call, Held};
 pub(crate) use nodes::{Nodes, TensorNode};
 
 /// What a leaf is called by those who do not see the tape, such as a parameter store.
@@ -51,16 +53,6 @@ pub(crate) enum Kind {
     Output { call: u32 },
 }
 
-/// One use of an [`Op`].
-pub(crate) struct Call<E: Real> {
-    pub(crate) inputs: SmallVec<[u32; 6]>,
-    pub(crate) first: u32,
-    pub(crate) outputs: u32,
-    pub(crate) residuals: SmallVec<[Tensor<E>; 2]>,
-    /// What the only output is, if it is rows of the only input. It has no value then until it is asked for.
-    pub(crate) rows: Option<Rows>,
-}
-
 /// The tensor lane.
 pub(crate) struct TensorLane<E: Real> {
     pub(crate) nodes: Nodes<E>,
@@ -68,6 +60,8 @@ pub(crate) struct TensorLane<E: Real> {
     /// The operation of each call, and behind them those of earlier runs, whose places are used
     /// again.
     ops: Vec<Rc<dyn Op<E>>>,
+    /// Those of earlier calls, empty, for later ones.
+    spares: Vec<Rc<Held<E>>>,
 }
 
 impl<E: Real> TensorLane<E> {
@@ -89,6 +83,11 @@ impl<E: Real> TensorLane<E> {
         let Kind::Elementwise { opcode, .. } = node.kind else { return false };
         let is_cheap = opcode.as_primitive().is_some_and(Primitive::is_cheap);
         node.value.is_none() && node.pending == 1 && is_cheap
+    }
+
+    /// An empty list for the tensors of the next call.
+    pub(crate) fn spare(&mut self) -> Rc<Held<E>> {
+        self.spares.pop().unwrap_or_default()
     }
 
     /// Makes `op` that of the call which is recorded next.
@@ -125,12 +124,12 @@ impl<E: Real> TensorLane<E> {
     }
 
     fn truncate(&mut self, nodes: usize, calls: usize) {
-        self.nodes.truncate(nodes);
-        for call in self.calls.drain(calls.min(self.calls.len())..) {
-            for residual in call.residuals {
-                recycle::give(residual.into_buffer());
-            }
+        // Backward, so that the first call of the next recording gets what the first one had, whose lists have grown. Buffers
+        // go back to the pool with their last owner, which is the node.
+        for call in self.calls.drain(calls.min(self.calls.len())..).rev() {
+            self.spares.extend(call.held.and_then(Held::emptied));
         }
+        self.nodes.truncate(nodes);
     }
 }
 
@@ -186,6 +185,7 @@ impl<E: Real> Inner<E> {
                 nodes: Nodes::new(),
                 calls: Vec::new(),
                 ops: Vec::new(),
+                spares: Vec::new(),
             }),
             rules: RefCell::new(RuleTable::new()),
             scratch: Cell::default(),

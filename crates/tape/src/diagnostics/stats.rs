@@ -133,7 +133,8 @@ impl Count {
         if let Kind::Output { call } = node.kind {
             let call = &lane.calls[call as usize];
             if call.first == t {
-                bytes += call.residuals.iter().map(|r| self.buffer(r)).sum::<usize>();
+                let residuals = call.held.iter().flat_map(|held| &held.residuals);
+                bytes += residuals.map(|r| self.buffer(r)).sum::<usize>();
             }
         }
         bytes

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Recording, fit};
-use crate::inner::Kind;
+use crate::inner::{Call, Held, Kind};
 use crate::kernel_rule::{KernelCall, Place, add_to};
 use crate::registry::NO_TAPE;
 use crate::{Real, Shape, Tensor, TensorVar, recycle};
@@ -178,29 +178,14 @@ impl<E: Real> Recording<E> {
         cotangents: impl Iterator<Item = Option<Cotangent<E>>>,
         sums: &mut impl Sums<E>,
     ) {
-        // The lists are filled where they are: to move one takes as long as to make it.
-        let mut inputs: SmallVec<[Tensor<E>; 6]> = SmallVec::new();
-        let mut outputs: SmallVec<[Tensor<E>; 3]> = SmallVec::new();
-        let mut residuals: SmallVec<[Tensor<E>; 2]> = SmallVec::new();
-        let mut numbers: SmallVec<[u32; 6]> = SmallVec::new();
-        let op = {
+        let (op, held, numbers) = {
             let lane = self.inner.tensors.borrow();
             let Kind::Output { call } = lane.nodes[first as usize].kind else {
                 unreachable!("only operations with structure have kernels")
             };
-            let record = &lane.calls[call as usize];
-            for &t in &record.inputs {
-                let value = lane.nodes[t as usize].value.clone();
-                inputs.push(value.expect("the inputs of an operation have been computed"));
-            }
-            for t in first..first + record.outputs {
-                let value = lane.nodes[t as usize].value.clone();
-                assert!(value.is_some() || record.rows.is_some(), "outputs have been computed");
-                outputs.extend(value);
-            }
-            record.residuals.iter().for_each(|residual| residuals.push(residual.clone()));
-            numbers.extend_from_slice(&record.inputs);
-            lane.op(call)
+            let Call { inputs, held, .. } = &lane.calls[call as usize];
+            let held = held.clone().expect("the inputs of an operation with a kernel are computed");
+            (lane.op(call), held, SmallVec::<[u32; 6]>::from_slice(inputs))
         };
         let kernel = op.kernel().expect("the caller has asked whether there is a kernel");
         let mut consumed: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
@@ -224,7 +209,8 @@ impl<E: Real> Recording<E> {
                 true => sums.lend(t).map_or(Place::Empty, Place::Sum),
             });
         }
-        let mut call = KernelCall::new(&inputs, &outputs, &values, &residuals, &mut places);
+        let Held { inputs, outputs, residuals } = &*held;
+        let mut call = KernelCall::new(inputs, outputs, &values, residuals, &mut places);
         let frame = self.inner.profiler.as_ref().map(|profiler| profiler.rule(op.name()));
         kernel.run(&mut call);
         drop(frame);

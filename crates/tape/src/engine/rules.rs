@@ -124,11 +124,12 @@ impl<E: Real> Recording<E> {
                 }
             }
             Kind::Output { call, .. } => {
-                let (op, inputs, residuals) = {
+                let (op, inputs, held) = {
                     let lane = self.inner.tensors.borrow();
                     let record = &lane.calls[call as usize];
-                    (lane.op(call), record.inputs.clone(), record.residuals.clone())
+                    (lane.op(call), record.inputs.clone(), record.held.clone())
                 };
+                let residuals = held.as_ref().map_or(&[][..], |held| &held.residuals);
                 let input_vars: SmallVec<[_; 6]> = inputs.iter().map(|&i| self.tensor(i)).collect();
                 let outputs: SmallVec<[_; 3]> =
                     (0..cotangents.len() as u32).map(|k| self.tensor(first + k)).collect();
@@ -145,7 +146,7 @@ impl<E: Real> Recording<E> {
                     inputs: &input_vars,
                     outputs: &outputs,
                     cotangents: &cotangents,
-                    residuals: &residuals,
+                    residuals,
                     needed: &needed,
                     tag: self.inner.tag_now.get(),
                     refusal: &refusal,

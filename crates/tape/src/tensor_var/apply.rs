@@ -1,13 +1,14 @@
 //! Applying an operation with structure.
 
 use std::panic::Location;
+use std::rc::Rc;
 
 use smallvec::{SmallVec, smallvec};
 
 use super::TensorVar;
 use crate::diagnostics::profile::bytes;
 use crate::error::expect;
-use crate::inner::Kind;
+use crate::inner::{Call, Held, Kind};
 use crate::op::{Op, Outputs};
 use crate::ops::index::Rows;
 use crate::registry::{self, NO_TAPE};
@@ -37,7 +38,8 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     };
     // Constants without a tape become nodes; checks that all belong to one tape.
     let mut numbers: SmallVec<[u32; 6]> = SmallVec::new();
-    let mut values: SmallVec<[Tensor<E>; 6]> = SmallVec::new();
+    let mut held = registry::find::<E>(on_tape.tag).0.tensors.borrow_mut().spare();
+    let lists = Rc::get_mut(&mut held).expect("what nobody uses has one owner");
     for &input in inputs {
         let input = match input.tag {
             NO_TAPE => TensorVar::constant_on(
@@ -49,8 +51,9 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         let (inner, _) = registry::find::<E>(on_tape.tag);
         inner.assert_owns(input.tag);
         numbers.push(input.index);
-        values.push(input.value_on(inner));
+        lists.inputs.push(input.value_on(inner));
     }
+    let values = &lists.inputs[..];
     let mut shapes: SmallVec<[&Shape; 6]> = SmallVec::new();
     values.iter().for_each(|value| shapes.push(value.shape()));
     let out_shapes = match op.infer(&shapes) {
@@ -67,25 +70,29 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
         (inner.profiler.clone(), inner.watch().is_some())
     };
     let mut frame = profiler.and_then(|profiler| profiler.operation(name));
-    if let Err(misfit) = op.forward(&values, &mut outputs) {
+    if let Err(misfit) = op.forward(values, &mut outputs) {
         return Err(misfit.into_error(name, &shapes));
     }
-    let rows = uncopied(&mut outputs, &values, on_tape.tag);
+    let rows = uncopied(&mut outputs, values, on_tape.tag);
     if rows.is_none() {
         outputs.check();
     }
     if frame.is_some() || watched {
         let tensors: SmallVec<[Tensor<E>; 3]> = outputs.tensors.iter().flatten().cloned().collect();
         if let Some(frame) = &mut frame {
-            frame.bytes = bytes(&tensors, &values) + bytes(&outputs.residuals, &values);
+            frame.bytes = bytes(&tensors, values) + bytes(&outputs.residuals, values);
         }
         if watched && let Some(watch) = registry::find::<E>(on_tape.tag).0.watch() {
-            watch.look_at_call(name, &values, &tensors);
+            watch.look_at_call(name, values, &tensors);
         }
     }
-    drop(frame);
+    drop((frame, shapes));
+    if op.kernel().is_some() {
+        lists.outputs.extend(outputs.tensors.iter().flatten().cloned());
+    }
+    lists.residuals.extend(outputs.residuals.drain(..));
     // The operation was the user's code: the tape is looked up again, and so are the inputs.
-    Ok(record(op, numbers, outputs, rows, on_tape.tag))
+    Ok(record(op, numbers, outputs, (Some(held), rows), on_tape.tag))
 }
 
 /// Records an operation that has been done.
@@ -94,7 +101,7 @@ fn record<E: Real, O: Op<E>>(
     op: O,
     inputs: SmallVec<[u32; 6]>,
     outputs: Outputs<E>,
-    rows: Option<Rows>,
+    (held, rows): (Option<Rc<Held<E>>>, Option<Rows>),
     tag: u32,
 ) -> SmallVec<[TensorVar<E>; 3]> {
     let location = Location::caller();
@@ -108,9 +115,9 @@ fn record<E: Real, O: Op<E>>(
         let displaced = lane.put_op(op);
         let call = lane.calls.len() as u32;
         let first = lane.nodes.len() as u32;
-        let Outputs { shapes, tensors, residuals, .. } = outputs;
+        let Outputs { shapes, tensors, .. } = outputs;
         let outputs = tensors.len() as u32;
-        lane.calls.push(crate::inner::Call { inputs, first, outputs, residuals, rows });
+        lane.calls.push(Call { inputs, first, outputs, held, rows });
         let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
         for (shape, tensor) in shapes.into_iter().zip(tensors) {
             let at = inner.scalars.len() as u32;
@@ -124,12 +131,13 @@ fn record<E: Real, O: Op<E>>(
 }
 
 impl<E: Real> TensorVar<E> {
-    /// Applies an operation of one input whose only output is known.
+    /// Applies an operation without a kernel, of one input, whose only output is known.
     #[track_caller]
     pub(crate) fn apply_done<O: Op<E>>(self, op: O, output: Tensor<E>) -> Self {
+        debug_assert!(op.kernel().is_none(), "a kernel would read the input, which may be pending");
         let mut outputs = Outputs::new(op.name(), smallvec![output.shape().clone()]);
         outputs.tensors[0] = Some(output);
-        record(op, smallvec![self.index], outputs, None, self.tag)[0]
+        record(op, smallvec![self.index], outputs, (None, None), self.tag)[0]
     }
 }
 
