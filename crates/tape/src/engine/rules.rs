@@ -217,7 +217,15 @@ impl<E: Real> Recording<E> {
         {
             // A square has one partial derivative instead of two equal ones that would be added up.
             if let Some(factor) = factor(operands[0]) {
-                sink(operands[0], factor * (args[0] + args[0]));
+                let twice = factor.constant + factor.constant;
+                sink(
+                    operands[0],
+                    match factor.tag == NO_TAPE && twice.is_finite() {
+                        // The same product, because doubling is exact.
+                        true => TensorVar::scalar_constant(twice) * args[0],
+                        false => factor * (args[0] + args[0]),
+                    },
+                );
             }
             return true;
         }
