@@ -3,6 +3,8 @@
 mod product;
 
 use crate::Real;
+#[cfg(target_arch = "x86_64")]
+use crate::vector::avx512;
 use crate::vector::{Arithmetic, Task, at_best_level};
 
 pub(crate) use product::{PIECE, product};
@@ -65,10 +67,13 @@ pub(crate) fn sum<E: Real>(x: &[E]) -> E {
 /// The sum of each `length` neighbours, as [`sum`] gives it.
 pub(crate) fn sum_each<E: Real>(x: &[E], length: usize, out: &mut [E]) {
     if length > SUM_BLOCK {
-        out.iter_mut().zip(x.chunks_exact(length)).for_each(|(out, x)| *out = sum(x));
-    } else {
-        at_best_level(SumEach { x, length, out });
+        return out.iter_mut().zip(x.chunks_exact(length)).for_each(|(out, x)| *out = sum(x));
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx512::sum_each(x, length, out) {
+        return;
+    }
+    at_best_level(SumEach { x, length, out });
 }
 
 const SUM_BLOCK: usize = 1024;
@@ -171,5 +176,47 @@ impl<E: Real> Task for SumRows<'_, E> {
                 *out += (a + b) + (c + d);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of all sizes, some of them zeros of both signs.
+    fn numbers<E: Real>(n: usize) -> Vec<E> {
+        let number = |i: usize| match i % 7 {
+            0 => -0.0,
+            k => (1.7 * i as f64).sin() * 10f64.powi(k as i32 - 3),
+        };
+        (0..n).map(|i| E::lit(number(i))).collect()
+    }
+
+    fn each_is_the_sum<E: Real>(length: usize, count: usize) {
+        let mut x = numbers::<E>(length * count);
+        if count > 2 {
+            // What is not finite stays in its run, the last number of one and the first of another.
+            (x[2 * length - 1], x[2 * length]) = (E::lit(f64::NAN), E::lit(f64::INFINITY));
+        }
+        let mut sums = vec![E::lit(0.5); count];
+        sum_each(&x, length, &mut sums);
+        for (k, (&found, x)) in sums.iter().zip(x.chunks_exact(length)).enumerate() {
+            let right = sum(x);
+            let same = found.bits() == right.bits() || found.is_nan() && right.is_nan();
+            assert!(same, "{found} instead of {right}: number {k} of {count} runs of {length}");
+        }
+    }
+
+    #[test]
+    fn sums_of_neighbours_have_the_bits_of_single_sums() {
+        for length in (1..70).chain([96, 100, 127, 128, 500, 1024, 1025]) {
+            for count in [0, 1, 3, 15, 16, 17, 37] {
+                each_is_the_sum::<f32>(length, count);
+                each_is_the_sum::<f64>(length, count);
+            }
+        }
+        let mut sums = [1.0f32; 20];
+        sum_each(&[-0.0; 60], 3, &mut sums);
+        assert!(sums.iter().all(|x| x.to_bits() == 0));
     }
 }

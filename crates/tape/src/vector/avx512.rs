@@ -4,8 +4,8 @@
 use std::any::TypeId;
 use std::arch::x86_64::{
     __m512, __mmask16, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
-    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm512_maskz_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps,
+    _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 use std::slice;
 
@@ -83,6 +83,72 @@ pub(crate) fn transpose_block(
             store(sum, to);
         }
     }
+}
+
+/// The sum of each `length` neighbours, no more than a block of [`sum`](crate::kernels::sum) and with its bits, if that
+/// can be done here.
+#[inline]
+pub(crate) fn sum_each<E: Real>(x: &[E], length: usize, out: &mut [E]) -> bool {
+    if !fits::<E>() {
+        return false;
+    }
+    let x = &singles(x)[..out.len() * length];
+    for (out, x) in singles_mut(out).chunks_mut(WIDTH).zip(x.chunks(WIDTH * length)) {
+        // SAFETY: the processor has been asked for the instructions a few lines above.
+        let sums = unsafe { sums_of_runs(x, length) };
+        // SAFETY: as above.
+        unsafe { store(sums, out) };
+    }
+    true
+}
+
+/// The sums of at most 16 runs of so many neighbours.
+///
+/// Each run becomes one vector, whose halves have to be added, then the quarters of these, and so on. Two vectors of which the
+/// half counts are one, so 16 runs take 15 additions where a run by itself takes four.
+#[target_feature(enable = "avx512f")]
+fn sums_of_runs(x: &[f32], length: usize) -> __m512 {
+    let mut halves = [_mm512_setzero_ps(); WIDTH];
+    for (half, x) in halves.iter_mut().zip(x.chunks_exact(length)) {
+        let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+        let (whole, rest) = x.as_chunks::<{ 2 * WIDTH }>();
+        for x in whole {
+            low = _mm512_add_ps(low, load(&x[..WIDTH]));
+            high = _mm512_add_ps(high, load(&x[WIDTH..]));
+        }
+        if !rest.is_empty() {
+            let (x, others) = rest.split_at(rest.len().min(WIDTH));
+            low = _mm512_add_ps(low, load(x));
+            high = _mm512_add_ps(high, load(others));
+        }
+        *half = _mm512_add_ps(low, high);
+    }
+    // The quarters of a vector hold four lanes each: of runs 0, 4, 8 and 12 in the first one, of 1, 5, 9 and 13 in the
+    // second, and so on.
+    const LOWER: i32 = 0x44;
+    const UPPER: i32 = 0xee;
+    const EVEN: i32 = 0x88;
+    const ODD: i32 = 0xdd;
+    let mut fours = [_mm512_setzero_ps(); 4];
+    for k in 0..4 {
+        let [a, b, c, d] = [halves[k], halves[4 + k], halves[8 + k], halves[12 + k]];
+        let eights = |a, b| {
+            let (lower, upper) =
+                (_mm512_shuffle_f32x4::<LOWER>(a, b), _mm512_shuffle_f32x4::<UPPER>(a, b));
+            _mm512_add_ps(lower, upper)
+        };
+        let (a, b) = (eights(a, b), eights(c, d));
+        let (even, odd) = (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<ODD>(a, b));
+        fours[k] = _mm512_add_ps(even, odd);
+    }
+    let pairs = |a, b| {
+        let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+        let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+        _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high))
+    };
+    let (a, b) = (pairs(fours[0], fours[1]), pairs(fours[2], fours[3]));
+    let (even, odd) = (_mm512_shuffle_ps::<EVEN>(a, b), _mm512_shuffle_ps::<ODD>(a, b));
+    _mm512_add_ps(even, odd)
 }
 
 /// The first `count` lanes.
