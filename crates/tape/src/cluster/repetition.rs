@@ -36,6 +36,11 @@ impl<'a, E: Real> Repetition<'a, E> {
         Repetition { data, strides, period: None, rows: Some(rows) }
     }
 
+    /// Whether it is rows of a tensor.
+    pub(super) fn is_by_index(&self) -> bool {
+        self.rows.is_some()
+    }
+
     /// Chunks had better be made of so many elements.
     pub(super) fn unit(&self) -> Option<usize> {
         self.rows.map_or(self.period, |rows| Some(rows.width))

@@ -141,7 +141,9 @@ pub(super) fn run_with<'o, E: Real>(
     let len = data.shape.elements();
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;
     let cache = if far { CACHE_IF_FAR } else { CACHE };
-    let whole = data.whole.len();
+    // Of rows by index the lines of the table are in the cache, too, and those that are asked for ahead.
+    let by_index = data.repeated.iter().filter(|input| input.is_by_index()).count();
+    let whole = data.whole.len() + 2 * by_index;
     let group = targets.iter().map(Target::group).max().unwrap_or(1);
     let summed = chunk_length::<E>(plan, cache, whole, &data.repeated, (len, group));
     let native = plan.native.get(plan, len, size_of::<E>());

@@ -94,6 +94,7 @@ impl<E: Real> CopySlices<'_, E> {
     fn copy<const WIDTH: usize>(self) {
         let CopySlices { x, indices, lengths: (before, len, after), out } = self;
         let after = if WIDTH > 0 { WIDTH } else { after };
+        let ahead = ahead_to_read::<E>(after);
         let mut slices = out.chunks_exact_mut(after);
         for block in 0..before {
             let table = &x[block * len * after..][..len * after];
@@ -103,7 +104,7 @@ impl<E: Real> CopySlices<'_, E> {
                 continue;
             }
             for ((k, &i), out) in indices.iter().enumerate().zip(&mut slices) {
-                fetch_slice(table, indices, k + AHEAD, after);
+                fetch_slice(table, indices, k + ahead, after);
                 let from = &table[i * after..][..after];
                 // To call a function that copies takes longer than to copy a few vectors.
                 let (vectors, rest) = out.as_chunks_mut::<VECTOR>();
@@ -169,6 +170,11 @@ pub(crate) fn add_slice<E: Real>(sum: &mut [E], x: &[E]) {
 
 /// How many indices ahead a slice is asked for: some tens of nanoseconds.
 pub(crate) const AHEAD: usize = 8;
+
+/// As [`AHEAD`], for slices that are only read: short ones are copied sooner than they come.
+fn ahead_to_read<E>(after: usize) -> usize {
+    if after * size_of::<E>() <= 2 * LINE { 2 * AHEAD } else { AHEAD }
+}
 
 /// Asks for slice number `indices[k]` of a table, if there is one: the processor cannot guess which is next.
 #[inline(always)]
