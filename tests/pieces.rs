@@ -446,3 +446,57 @@ fn other_rows_are_zero() {
         }
     }
 }
+
+/// What is written to rows is seen to be finite, or not, while it is written.
+fn rows_are_known_to_be_finite<E: Real>(long: usize, largest: f64) {
+    let (rows, count) = (40, 90);
+    // Row 1 has many indices, and the last one has none.
+    let indices: Vec<_> = (0..count).map(|i| [1, i * 7 % (rows - 1)][i % 2]).collect();
+    for width in [1, 5, 8, 15, 16, 17, 32, 33, 64, 150] {
+        let factors: Tensor<E> = Tensor::full([count, width], E::lit(1.5));
+        let gradient = |factors: &Tensor<E>, of_all: Option<E>| {
+            let tape = Tape::<E>::default();
+            let table = tape.tensor(Tensor::full([rows, width], E::ONE));
+            let chosen = (table.index_select(0, &indices) * factors).sum();
+            // Something else that flows to the table is added afterwards.
+            let loss = of_all.map_or(chosen, |factor| chosen + (table.softmax(1) * factor).sum());
+            loss.backward().unwrap().wrt(table)
+        };
+        let mut g = gradient(&factors, None);
+        assert!(g.iter().all(|g| g.is_finite()));
+        assert_eq!(g.is_known_finite(), width >= long, "rows of {width}");
+        let same = g.reshape([rows * width]);
+        assert_eq!(same.is_known_finite(), width >= long, "what is known of a clone");
+        g.as_mut_slice()[0] = E::lit(f64::NAN);
+        assert!(!g.is_known_finite(), "what was written later");
+        drop(same);
+        g.get_mut_slice().expect("the only owner")[0] = E::lit(f64::NAN);
+        assert!(!g.is_known_finite(), "what was written later");
+        assert!(!gradient(&factors, Some(E::lit(f64::INFINITY))).is_known_finite());
+        for place in [0, width - 1, 7 * width + width / 2, (count - 1) * width, count * width - 1] {
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut factors = factors.clone();
+                factors.as_mut_slice()[place] = E::lit(bad);
+                let g = gradient(&factors, None);
+                assert!(g.iter().any(|g| !g.is_finite()));
+                assert!(!g.is_known_finite(), "{bad} at {place} in rows of {width}");
+            }
+        }
+        // Finite numbers, whose sum in row 1 is not.
+        let mut factors = factors;
+        for row in [0, 2] {
+            factors.as_mut_slice()[row * width] = E::lit(largest);
+        }
+        assert!(!gradient(&factors, None).is_known_finite(), "a sum in rows of {width}");
+    }
+    let tape = Tape::<E>::default();
+    let table = tape.tensor(Tensor::full([rows, 32], E::ONE));
+    let none = table.index_select(0, Vec::new()).square().sum() + table.slice(0, 1..3).sum();
+    assert!(none.backward().unwrap().wrt(table).iter().all(|g| g.is_finite()));
+}
+
+#[test]
+fn rows_of_either_precision_are_known_to_be_finite() {
+    rows_are_known_to_be_finite::<f32>(16, f64::from(f32::MAX));
+    rows_are_known_to_be_finite::<f64>(8, f64::MAX);
+}

@@ -92,3 +92,48 @@ fn a_sum_of_gradients_that_overflows_is_refused() {
     assert!(matches!(error, Err(Error::NonFinite { .. })));
     assert_eq!(params.get(x).item(), 1.0);
 }
+
+/// Gradients of rows by index are seen to be finite while they are computed; a step sees the same as if it looked.
+#[test]
+fn a_row_that_is_not_finite_changes_nothing() {
+    const WIDTH: usize = 32;
+    let indices = [3, 0, 3, 7, 3];
+    for (row, column) in [(0, 0), (2, 31), (4, 17), (3, 31)] {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut params = Params::new();
+            let first = params.insert("first", Tensor::full([8, WIDTH], 1.0));
+            let table = params.insert("table", Tensor::full([8, WIDTH], 1.0));
+            let mut optimizer = Adam::new(0.1);
+            let gradients = |params: &Params, factor: f64| {
+                let mut factors = Tensor::full([5, WIDTH], 1.0);
+                factors[[row, column]] = factor;
+                let tape = Tape::new();
+                let p = params.bind(&tape);
+                let [a, b] = [first, table].map(|key| p[key].index_select(0, indices));
+                (a.square().sum() + (b * &factors).sum()).backward().unwrap()
+            };
+            let good = gradients(&params, 2.0);
+            optimizer.step(&mut params, &good).unwrap();
+            let before = [first, table].map(|key| params.get(key).to_vec());
+            let not_finite = gradients(&params, bad);
+            let refused = optimizer.step(&mut params, not_finite).unwrap_err();
+            let place = indices[row] * WIDTH + column;
+            assert!(
+                matches!(&refused, Error::NonFinite { parameter, element, .. }
+                    if parameter == "table" && *element == place),
+                "{refused}"
+            );
+            // What is written into gradients is looked at.
+            let mut written = gradients(&params, 2.0);
+            let (_, gradient) = written.labelled_mut().last().expect("two gradients");
+            gradient.as_mut_slice()[8 * WIDTH - 1] = bad;
+            let refused = optimizer.step(&mut params, written).unwrap_err();
+            assert!(
+                matches!(&refused, Error::NonFinite { element, .. } if *element == 8 * WIDTH - 1),
+                "{refused}"
+            );
+            let after = [first, table].map(|key| params.get(key).to_vec());
+            assert_eq!((after, optimizer.steps()), (before, 1));
+        }
+    }
+}

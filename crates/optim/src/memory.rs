@@ -145,7 +145,8 @@ impl<E: Real> Memory<E> {
             slot.gradients += 1;
             several |= slot.gradients > 1;
             found = true;
-            if refused.is_none() {
+            // Whoever has written it may have seen by the way that it is finite.
+            if refused.is_none() && (measured || !gradient.is_known_finite()) {
                 refused = slot.look_at(&entry.name, gradient.as_slice(), measured, location);
             }
         }

@@ -7,10 +7,13 @@ mod functions;
 mod operators;
 mod several;
 mod side_tape;
+mod start;
 
 pub use side_tape::{Operand, infer};
 
 use std::ops::{Index, IndexMut};
+
+use start::Start;
 
 use crate::buffer::Buffer;
 use crate::error::expect;
@@ -47,7 +50,7 @@ pub struct Tensor<E: Real = f64> {
     shape: Shape,
     data: Buffer<E>,
     /// Where in the buffer it begins.
-    start: usize,
+    start: Start,
 }
 
 /// Tensors from this many bytes on begin at a line of the cache: a vector that lies across two lines is loaded as two.
@@ -88,13 +91,13 @@ impl<E: Real> Tensor<E> {
 
     pub(crate) fn from_parts(shape: Shape, data: Buffer<E>) -> Self {
         debug_assert_eq!(shape.elements(), data.len());
-        Tensor { shape, data, start: 0 }
+        Tensor { shape, data, start: Start::ZERO }
     }
 
     /// A tensor in a part of the buffer of this one: the elements from number `first` on.
     pub(crate) fn window(&self, first: usize, shape: Shape) -> Self {
         assert!(first + shape.elements() <= self.len(), "a window that is not within a tensor");
-        Tensor { shape, data: self.data.clone(), start: self.start + first }
+        Tensor { shape, data: self.data.clone(), start: self.start.behind(first) }
     }
 
     /// A tensor in a buffer from the pool that nobody else holds, of unspecified elements.
@@ -124,7 +127,7 @@ impl<E: Real> Tensor<E> {
             }
             false => data.as_ptr().align_offset(LINE).min(room),
         };
-        Tensor { shape, data, start }
+        Tensor { shape, data, start: Start::at(start) }
     }
 
     /// Like [`full`](Tensor::full), in a buffer from the pool.
@@ -157,7 +160,7 @@ impl<E: Real> Tensor<E> {
     /// The elements in row-major order.
     #[inline]
     pub fn as_slice(&self) -> &[E] {
-        &self.data[self.start..][..self.shape.elements()]
+        &self.data[self.start.first()..][..self.shape.elements()]
     }
 
     /// The elements in row-major order, for writing; they are copied first if somebody else holds the buffer.
@@ -171,7 +174,22 @@ impl<E: Real> Tensor<E> {
     /// The elements for writing, if nobody else holds the buffer or a part of it.
     pub fn get_mut_slice(&mut self) -> Option<&mut [E]> {
         let len = self.shape.elements();
-        self.data.get_mut().map(|data| &mut data[self.start..][..len])
+        // Nobody knows what will be written.
+        self.start = self.start.known_finite(false);
+        self.data.get_mut().map(|data| &mut data[self.start.first()..][..len])
+    }
+
+    /// Whether all elements are known to be finite: whoever has written them has said so. If not, they may be finite all
+    /// the same.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_known_finite(&self) -> bool {
+        self.start.is_known_finite()
+    }
+
+    /// Notes that all elements are finite, until the next one is written.
+    pub(crate) fn set_known_finite(&mut self) {
+        self.start = self.start.known_finite(true);
     }
 
     /// Whether both share one buffer, or have parts of one.

@@ -10,7 +10,7 @@ use super::lower::Lowering;
 use super::outgoing::Outgoing;
 use super::plan::{Made, Plan};
 use super::run::{data, push_values, run_with};
-use super::target::{Stretch, Target};
+use super::target::{Sink, Stretch, Target};
 use crate::kernel_rule::Piece;
 use crate::{Real, Tensor};
 
@@ -70,7 +70,15 @@ impl<E: Real> Deposits<E> {
 /// The targets of a program, and their memory.
 struct Targets<'m, E> {
     list: SmallVec<[Target; 8]>,
-    memory: SmallVec<[&'m mut [E]; 8]>,
+    memory: SmallVec<[Sink<'m, E>; 8]>,
+    /// The number of the tensor that each belongs to.
+    numbers: SmallVec<[usize; 8]>,
+}
+
+impl<E> Default for Targets<'_, E> {
+    fn default() -> Self {
+        Targets { list: SmallVec::new(), memory: SmallVec::new(), numbers: SmallVec::new() }
+    }
 }
 
 impl<'m, E> Targets<'m, E> {
@@ -94,7 +102,7 @@ impl<'m, E> Targets<'m, E> {
                 (memory, own) = own.split_at_mut(begins);
             }
             self.list.push(Target::Stretches { stretches: group.iter().copied().collect(), fresh });
-            self.memory.push(own);
+            self.memory.push(Sink::new(own));
         }
     }
 }
@@ -116,7 +124,7 @@ pub(super) fn run<E: Real>(
         tensors.push(kept);
         own.extend(deposit.map(|deposit| (output, deposit)));
     }
-    let mut targets = Targets { list: SmallVec::new(), memory: SmallVec::new() };
+    let mut targets = Targets::default();
     let len = program.shape.elements();
     for (number, sum) in deposits.sums.iter_mut().enumerate() {
         let mut stretches: SmallVec<[Stretch; 8]> = SmallVec::new();
@@ -144,10 +152,11 @@ pub(super) fn run<E: Real>(
         match other {
             Some(target) => {
                 targets.list.push(target);
-                targets.memory.push(memory);
+                targets.memory.push(Sink::new(memory));
             }
             None => targets.add_stretches(stretches, len, fresh, memory),
         }
+        targets.numbers.resize(targets.list.len(), number);
     }
     let outputs = tensors.iter_mut().map(|tensor| match tensor {
         Some(tensor) => Outgoing::kept(tensor.as_mut_slice()),
@@ -155,5 +164,9 @@ pub(super) fn run<E: Real>(
     });
     let data = data(program);
     let totals = run_with(plan, &data, outputs, &targets.list, &mut targets.memory);
+    let Targets { list: _, memory, numbers } = { targets };
+    let finite = memory.into_iter().zip(numbers).filter(|(sink, _)| sink.finite);
+    let finite: SmallVec<[usize; 8]> = finite.map(|(_, number)| number).collect();
+    finite.iter().for_each(|&number| deposits.sums[number].tensor.set_known_finite());
     push_values(plan, program, &mut tensors, &totals, results);
 }

@@ -10,7 +10,7 @@ use super::native::{ChunkRows, Native};
 use super::outgoing::Outgoing;
 use super::plan::{Code, Made, Place, Plan, Step, Work};
 use super::repetition::Repetition;
-use super::target::{self, Share, Target};
+use super::target::{self, Share, Sink, Target};
 use crate::kernels::sum;
 use crate::recycle::{self, Scratch};
 use crate::rule::MAX_OPERANDS;
@@ -136,7 +136,7 @@ pub(super) fn run_with<'o, E: Real>(
     data: &Data<'_, E>,
     outputs: impl Iterator<Item = Outgoing<'o, E>>,
     targets: &[Target],
-    memory_of_targets: &mut [&mut [E]],
+    memory_of_targets: &mut [Sink<'_, E>],
 ) -> SmallVec<[E; 8]> {
     let len = data.shape.elements();
     let far = (data.whole.len() + plan.each) * len * size_of::<E>() > FAR;

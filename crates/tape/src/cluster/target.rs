@@ -6,6 +6,8 @@
 //! share of the target to itself, which begins where its last stretch does. What the other stretches have before that is
 //! *spilt*: it is kept until all parts are done.
 
+mod rows;
+
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -14,9 +16,11 @@ use super::outgoing::Outgoing;
 use super::run::Part;
 use crate::Real;
 use crate::kernels::sum_each;
-use crate::ops::index::{AHEAD, Indices, add_slice, fetch_slice, with_width};
-use crate::recycle::{Recycled, Scratch};
+use crate::ops::index::{Indices, add_slice};
+use crate::recycle::Scratch;
 use crate::vector::LINE;
+
+use rows::{Rows, Written};
 
 /// What a program adds some of its outputs to.
 #[derive(Debug)]
@@ -93,6 +97,20 @@ impl Target {
     }
 }
 
+/// The memory of a target.
+#[derive(Debug)]
+pub(super) struct Sink<'m, E> {
+    pub(super) elements: &'m mut [E],
+    /// Whether all elements are known to be finite, when all has been added.
+    pub(super) finite: bool,
+}
+
+impl<'m, E> Sink<'m, E> {
+    pub(super) fn new(elements: &'m mut [E]) -> Self {
+        Sink { elements, finite: false }
+    }
+}
+
 /// What a part has of a target.
 pub(super) struct Share<'m, E: Real> {
     /// Its elements, unless they are the memory of an output.
@@ -104,7 +122,7 @@ pub(super) struct Share<'m, E: Real> {
     /// See [`Target::group`].
     group: usize,
     /// Which rows have been written, if there were none before.
-    written: Option<Recycled<E, bool>>,
+    written: Option<Written<'m, E>>,
 }
 
 impl<E: Real> Share<'_, E> {
@@ -166,83 +184,6 @@ impl<E: Real> Share<'_, E> {
     }
 }
 
-/// Rows of `width` elements, which the indices name, that chunks are added to.
-struct Rows<'a, E> {
-    sum: &'a mut [E],
-    indices: &'a [usize],
-    width: usize,
-}
-
-impl<E: Real> Rows<'_, E> {
-    /// Adds the elements from `start` on, `x`.
-    #[inline(always)]
-    fn add(self, start: usize, x: &[E]) {
-        if self.width == 1 {
-            let places = &self.indices[start..][..x.len()];
-            return places.iter().zip(x).for_each(|(&place, &x)| self.sum[place] += x);
-        }
-        self.each_piece(start, x, |_, sum, x, _| add_slice(sum, x));
-    }
-
-    /// As [`add`](Self::add), where rows that are not `written` hold anything: the first sum there is one with zeros.
-    #[inline(always)]
-    fn write_or_add(self, start: usize, x: &[E], written: &mut [bool]) {
-        self.each_piece(start, x, |index, sum, x, is_last| {
-            match written[index] {
-                true => add_slice(sum, x),
-                false => sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum = E::ZERO + x),
-            }
-            // A chunk may end within a row; the next one goes on with what there is of it.
-            written[index] |= is_last;
-        });
-    }
-
-    /// Calls `f(index, place of a piece, the piece, whether the row ends with it)`.
-    #[inline(always)]
-    fn each_piece(self, start: usize, x: &[E], f: impl FnMut(usize, &mut [E], &[E], bool)) {
-        with_width!(self.width, self.each_piece_of(start, x, f));
-    }
-
-    #[inline(always)]
-    fn each_piece_of<const WIDTH: usize>(
-        self,
-        start: usize,
-        x: &[E],
-        mut f: impl FnMut(usize, &mut [E], &[E], bool),
-    ) {
-        let Rows { sum, indices, width } = self;
-        let (mut row, mut column) = (start / width, start % width);
-        if WIDTH > 0 && column == 0 && x.len().is_multiple_of(WIDTH) {
-            for (row, x) in (row..).zip(x.chunks_exact(WIDTH)) {
-                fetch_slice(sum, indices, row + AHEAD, WIDTH);
-                f(indices[row], &mut sum[indices[row] * WIDTH..][..WIDTH], x, true);
-            }
-            return;
-        }
-        let mut rest = x;
-        while !rest.is_empty() {
-            let (x, others) = rest.split_at((width - column).min(rest.len()));
-            fetch_slice(sum, indices, row + AHEAD, width);
-            let place = indices[row] * width + column;
-            f(indices[row], &mut sum[place..][..x.len()], x, column + x.len() == width);
-            (row, column, rest) = (row + 1, 0, others);
-        }
-    }
-}
-
-/// Fills the rows that nothing was added to with zeros, as many as lie side by side at a time.
-fn clear_others<E: Real>(memory: &mut [E], width: usize, written: &[bool]) {
-    let mut rest = memory;
-    for run in written.chunk_by(|a, b| a == b) {
-        let rows;
-        (rows, rest) = rest.split_at_mut(run.len() * width);
-        if !run[0] {
-            rows.fill(E::ZERO);
-        }
-    }
-    rest.fill(E::ZERO);
-}
-
 /// Memory for what several parts spill.
 pub(super) fn spilt<E: Real>(targets: &[Target], parts: usize) -> Scratch<E> {
     let each: usize = targets.iter().map(Target::spilt).sum();
@@ -252,19 +193,20 @@ pub(super) fn spilt<E: Real>(targets: &[Target], parts: usize) -> Scratch<E> {
 /// Gives all of the work its share of each target, whose memory is given. What no stretch is written to becomes zero.
 pub(super) fn share<'m, E: Real>(
     targets: &[Target],
-    memory: &'m mut [&mut [E]],
+    memory: &'m mut [Sink<'_, E>],
     len: usize,
     mut spilt: &'m mut [E],
     part: &mut Part<'m, E>,
 ) {
     let parts = part.parts.len();
-    for (target, memory) in targets.iter().zip(memory) {
+    for (target, sink) in targets.iter().zip(memory) {
+        let Sink { elements: memory, finite } = sink;
         let mut written = None;
         let share = match target {
             Target::Rows { fresh, width, .. } => {
                 // Short rows share their lines of the cache with others.
                 if *fresh && width * size_of::<E>() >= LINE {
-                    written = Some(Recycled::filled(memory.len() / width, false));
+                    written = Some(Written::nothing(memory.len() / width, finite));
                 } else if *fresh {
                     memory.fill(E::ZERO);
                 }
@@ -299,7 +241,7 @@ pub(super) fn finish<E: Real>(targets: &[Target], part: &mut Part<'_, E>) {
         if let (Target::Rows { width, .. }, Some(memory), Some(written)) =
             (target, &mut share.memory, &share.written)
         {
-            clear_others(memory.memory(), *width, written);
+            written.clear_others(memory.memory(), *width);
         }
     }
 }
@@ -327,18 +269,18 @@ pub(super) fn lend_rows<'m, E: Real>(
 /// Adds what part number `part` of `parts`, which has these elements, has spilt.
 pub(super) fn add_spilt<E: Real>(
     targets: &[Target],
-    memory: &mut [&mut [E]],
+    memory: &mut [Sink<'_, E>],
     elements: Range<usize>,
     (part, parts): (usize, usize),
     mut spilt: &[E],
 ) {
-    for (target, memory) in targets.iter().zip(memory) {
+    for (target, sink) in targets.iter().zip(memory) {
         let each = target.spilt();
         let mut own = &spilt[part * each..];
         for stretch in target.added() {
             let before = target.last() - stretch.first;
             let n = before.min(elements.len());
-            add_slice(&mut memory[stretch.first + elements.start..][..n], &own[..n]);
+            add_slice(&mut sink.elements[stretch.first + elements.start..][..n], &own[..n]);
             own = &own[before..];
         }
         spilt = &spilt[parts * each..];
