@@ -160,7 +160,7 @@ fn derivatives() {
         ["sparsity pattern"] SparseDerivative::hessian_with(&one, three.clone(), &rows);
         ["mirror image"] SparseDerivative::hessian_with(&one, pattern(&[&[1], &[]]), &rows);
         ["sparsity pattern"] SparseDerivative::hessian_with(&one, pattern(&[&[]]), &rows);
-        ["colouring", "cannot be read off"] SparseDerivative::hessian_with(&one, full, &few);
+        ["colouring", "cannot be read off"] SparseDerivative::hessian_with(&one, full.clone(), &few);
     }
     assert_eq!(forward_steps(0, 1), 0);
     let step = |_: usize, x: &[Var], _: &[Var]| vec![x[0] * x[0]];

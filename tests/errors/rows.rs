@@ -41,7 +41,7 @@ macro_rules! row {
 /// A row for a panic at the line of the code.
 macro_rules! panic_row {
     ($what:literal, $when:literal, $advice:literal, $code:expr) => {{
-        let panic = caught(|| {
+        let panic = caught(&mut || {
             let _ = $code;
         });
         let panic = panic.unwrap_or_else(|| panic!("{}: no panic", $what));

@@ -17,8 +17,8 @@ thread_local! {
     static CAUGHT: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
-/// The panic of `f`, if it panics.
-pub(crate) fn caught(f: impl FnOnce()) -> Option<Panic> {
+/// The panic of `f`, if it panics. Calls are of one type: there are hundreds, and nothing here need be compiled for each.
+pub(crate) fn caught(f: &mut dyn FnMut()) -> Option<Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let other = std::panic::take_hook();
@@ -58,7 +58,7 @@ impl Walk {
     }
 
     /// A call that must panic at its own line, with these parts in the message.
-    pub(crate) fn panics(&mut self, call: &str, parts: &[&str], f: impl FnOnce()) {
+    pub(crate) fn panics(&mut self, call: &str, parts: &[&str], f: &mut dyn FnMut()) {
         self.made += 1;
         let Some(panic) = caught(f) else {
             return self.failures.push(format!("{call}: no panic"));
@@ -75,10 +75,15 @@ impl Walk {
 
     /// A call that must return an error with these parts in the message, and the line of the call if the message
     /// has a line at all.
-    pub(crate) fn errs(&mut self, call: &str, parts: &[&str], f: impl FnOnce() -> Option<String>) {
+    pub(crate) fn errs(
+        &mut self,
+        call: &str,
+        parts: &[&str],
+        f: &mut dyn FnMut() -> Option<String>,
+    ) {
         self.made += 1;
         let mut error = None;
-        if let Some(Panic { message, file, line }) = caught(|| error = f()) {
+        if let Some(Panic { message, file, line }) = caught(&mut || error = f()) {
             return self.failures.push(format!("{call}: panics by {message:?} at {file}:{line}"));
         }
         let Some(message) = error else {
@@ -118,14 +123,14 @@ fn missing(message: &str, parts: &[&str]) -> String {
 /// Calls that must panic: `[parts of the message] call;`
 macro_rules! panics {
     ($walk:ident; $([$($part:expr),*] $call:expr;)+) => {
-        $($walk.panics(stringify!($call), &[$($part),*], || { let _ = $call; });)+
+        $($walk.panics(stringify!($call), &[$($part),*], &mut || { let _ = $call; });)+
     };
 }
 
 /// Calls that must return an error: `[parts of the message] call;`
 macro_rules! errs {
     ($walk:ident; $([$($part:expr),*] $call:expr;)+) => {
-        $($walk.errs(stringify!($call), &[$($part),*], || $call.err().map(|e| e.to_string()));)+
+        $($walk.errs(stringify!($call), &[$($part),*], &mut || $call.err().map(|e| e.to_string()));)+
     };
 }
 

@@ -38,11 +38,13 @@ mod problem;
 mod report;
 mod settings;
 
-use tape::{Elementary, Real};
+use std::panic::Location;
 
-use crate::functional::{Input, Output, contract_gradient};
+use tape::Real;
+
+use crate::functional::{Closure, Input, Output, contract_gradient, elements_of};
 use compare::{compare_sweeps, first_order, second_along, second_order};
-use problem::{Problem, Random, pair};
+use problem::{Problem, Random, Recorder, pair};
 use settings::Settings;
 
 pub use report::{CheckError, Comparison, Entry, Place, Report, Status};
@@ -174,15 +176,31 @@ impl Check {
         f: impl Fn(X::Lifted) -> O,
         x: X,
     ) -> Result<Report, CheckError> {
+        let location = Location::caller();
+        let record = |elements: &[X::Elem]| {
+            let (closure, _) = Closure::record(&f, &x, elements, location)?;
+            Ok(closure)
+        };
+        self.run_recorded(&record, elements_of(&x))
+    }
+
+    /// The same for what records the function: one type for all closures, so a test crate with many of them does not
+    /// compile this many times.
+    #[track_caller]
+    fn run_recorded<E: Real>(
+        &self,
+        f: &Recorder<'_, E>,
+        point: Vec<E>,
+    ) -> Result<Report, CheckError> {
         let mut random = Random(self.seed);
-        let problem = Problem::new(&f, &x, &mut random)?;
+        let problem = Problem::new(f, point, &mut random)?;
         let closure = problem.record(&problem.point)?;
         let mut entries = Vec::new();
-        let first = Settings::new::<X::Elem>(self, 1);
+        let first = Settings::new::<E>(self, 1);
 
         // Before anything else is recorded behind the function, which it would walk as well.
-        let along: Vec<X::Elem> =
-            (0..problem.point.len()).map(|_| X::Elem::lit(random.sign_and_size())).collect();
+        let along: Vec<E> =
+            (0..problem.point.len()).map(|_| E::lit(random.sign_and_size())).collect();
         let forward = pair(&closure.tangent(&along)?, &problem.weights);
         let result = problem.result(&closure)?;
         let gradient = closure.gradient(result)?;
@@ -198,14 +216,14 @@ impl Check {
 
         first_order(&problem, &first, &gradient, self.directions, &mut random, &mut entries)?;
         if self.order == 2 {
-            let second = Settings::new::<X::Elem>(self, 2);
+            let second = Settings::new::<E>(self, 2);
             match self.directions {
                 None => {
                     let hessian = closure.hessian(&recorded)?;
                     second_order(&problem, &second, &gradient, &hessian, &mut entries)?;
                 }
                 Some(directions) => {
-                    let product = |v: &[X::Elem]| -> Result<Vec<X::Elem>, CheckError> {
+                    let product = |v: &[E]| -> Result<Vec<E>, CheckError> {
                         let slope = contract_gradient(&recorded, &closure, v);
                         Ok(closure.gradient(slope)?)
                     };
@@ -216,13 +234,21 @@ impl Check {
                 }
             }
         }
-        let report = Report { entries, element: X::Elem::NAME };
+        let report = Report { entries, element: E::NAME };
         match report.passed() {
             true => Ok(report),
             false => Err(CheckError::Failed(report)),
         }
     }
 }
+
+/// Runs with both element types, so that they and all that they need are compiled here. A crate that is not optimised takes what is
+/// generic from others that have it: its tests are compiled in a tenth of the time. One that is optimised does not.
+#[cfg(debug_assertions)]
+#[expect(dead_code, reason = "it is there to be compiled")]
+static RUNS: (Run<f64>, Run<f32>) = (Check::run_recorded, Check::run_recorded);
+#[cfg(debug_assertions)]
+type Run<E> = fn(&Check, &Recorder<'_, E>, Vec<E>) -> Result<Report, CheckError>;
 
 /// Panics, with the report and at the caller's line, unless the gradient and the Hessian of a closure
 /// agree with finite differences. Settings are those of [`Check`](crate::check::Check), by name.

@@ -74,8 +74,8 @@ pub(crate) fn elements_of<X: Input>(x: &X) -> Vec<X::Elem> {
 fn record<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: &X,
-) -> Result<Closure<X::Elem, O>, Error> {
-    Closure::record(f, x, &elements_of(x))
+) -> Result<(Closure<X::Elem>, O), Error> {
+    Closure::record(f, x, &elements_of(x), Location::caller())
 }
 
 /// The elements of a tangent of `x`.
@@ -142,7 +142,7 @@ pub fn value_and_grad<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: X,
 ) -> Result<(X::Elem, X::Gradient), Error> {
-    let closure = record(f, &x)?;
+    let (closure, _) = record(f, &x)?;
     let result = closure.scalar()?;
     let gradient = closure.gradient(result)?;
     Ok((closure.values()[0], gradient_of(&x, &gradient)))
@@ -171,10 +171,10 @@ pub fn jvp<X: Input, O: Output<X::Elem>>(
     tangent: X::Gradient,
 ) -> Result<(O::Value, O::Value), Error> {
     let tangent = tangent_of("jvp", &x, &tangent);
-    let closure = record(f, &x)?;
+    let (closure, output) = record(f, &x)?;
     let values = closure.values();
     let tangents = closure.tangent(&tangent)?;
-    let of = |elements: &[_]| closure.output.rebuild(&mut Flat::new(elements));
+    let of = |elements: &[_]| output.rebuild(&mut Flat::new(elements));
     Ok((of(&values), of(&tangents)))
 }
 
@@ -203,9 +203,9 @@ pub fn vjp<X: Input, O: Output<X::Elem>>(
     cotangent: O::Value,
 ) -> Result<(O::Value, X::Gradient), Error> {
     let location = Location::caller();
-    let closure = record(f, &x)?;
+    let (closure, output) = record(f, &x)?;
     let mut weights = Vec::new();
-    let flattened = closure.output.flatten(&cotangent, &mut weights);
+    let flattened = output.flatten(&cotangent, &mut weights);
     flattened.map_err(|(cotangent, result)| Error::CotangentShape {
         cotangent,
         result,
@@ -213,7 +213,7 @@ pub fn vjp<X: Input, O: Output<X::Elem>>(
     })?;
     let pairing = contract(closure.outputs.iter().copied(), &weights);
     let gradient = closure.gradient(pairing)?;
-    let value = closure.output.rebuild(&mut Flat::new(&closure.values()));
+    let value = output.rebuild(&mut Flat::new(&closure.values()));
     Ok((value, gradient_of(&x, &gradient)))
 }
 
@@ -241,7 +241,7 @@ pub fn hvp<X: Input, O: Output<X::Elem>>(
     v: X::Gradient,
 ) -> Result<X::Gradient, Error> {
     let v = tangent_of("hvp", &x, &v);
-    let closure = record(f, &x)?;
+    let (closure, _) = record(f, &x)?;
     let gradient = closure.recorded_gradient(closure.scalar()?)?;
     let slope = contract_gradient(&gradient, &closure, &v);
     let product = closure.gradient(slope)?;
@@ -285,13 +285,13 @@ pub(crate) fn jacobian_and_values<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: X,
 ) -> Result<(Vec<X::Elem>, Tensor<X::Elem>), Error> {
-    let closure = record(f, &x)?;
+    let (closure, _) = record(f, &x)?;
     let mut rows = Vec::new();
     for &output in &closure.outputs {
         closure.rows(output, &mut rows)?;
     }
     let values = closure.values();
-    Ok((values, Tensor::new([closure.output.shape().elements(), x.size()], rows)))
+    Ok((values, Tensor::new([closure.shape.elements(), x.size()], rows)))
 }
 
 /// The Hessian of `f` at `x`, of shape `[inputs, inputs]`, over the elements in order: one recorded
@@ -317,7 +317,7 @@ pub fn hessian<X: Input, O: Output<X::Elem>>(
     f: impl FnOnce(X::Lifted) -> O,
     x: X,
 ) -> Result<Tensor<X::Elem>, Error> {
-    let closure = record(f, &x)?;
+    let (closure, _) = record(f, &x)?;
     let gradient = closure.recorded_gradient(closure.scalar()?)?;
     let rows = closure.hessian(&gradient)?;
     Ok(Tensor::new([x.size(), x.size()], rows))

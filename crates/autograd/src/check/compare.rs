@@ -1,12 +1,11 @@
 //! The comparisons of a check.
 
-use tape::{Elementary, Real};
+use tape::Real;
 
 use super::difference::{Context, Sample, differentiate};
 use super::problem::{Problem, Random, pair};
 use super::settings::Settings;
 use super::{CheckError, Comparison, Entry, Place};
-use crate::functional::{Input, Output};
 
 /// The element at which two sweeps differ most; `None` if there are no elements.
 pub(super) fn compare_sweeps<E: Real>(
@@ -28,13 +27,9 @@ pub(super) fn compare_sweeps<E: Real>(
 }
 
 /// A random direction, longer where the function may be expected to be smooth over longer steps.
-fn direction<X: Input, F, O>(problem: &Problem<'_, X, F>, random: &mut Random) -> Vec<f64>
-where
-    F: Fn(X::Lifted) -> O,
-    O: Output<X::Elem>,
-{
+fn direction<E: Real>(problem: &Problem<'_, E>, random: &mut Random) -> Vec<f64> {
     (0..problem.point.len())
-        .map(|i| X::Elem::lit(random.sign_and_size() * problem.scale(i)).to_f64())
+        .map(|i| E::lit(random.sign_and_size() * problem.scale(i)).to_f64())
         .collect()
 }
 
@@ -45,18 +40,14 @@ fn unit(n: usize, i: usize) -> Vec<f64> {
 
 /// Compares the gradient with differences of values.
 #[track_caller]
-pub(super) fn first_order<X: Input, F, O>(
-    problem: &Problem<'_, X, F>,
+pub(super) fn first_order<E: Real>(
+    problem: &Problem<'_, E>,
     settings: &Settings,
-    gradient: &[X::Elem],
+    gradient: &[E],
     directions: Option<usize>,
     random: &mut Random,
     entries: &mut Vec<Entry>,
-) -> Result<(), CheckError>
-where
-    F: Fn(X::Lifted) -> O,
-    O: Output<X::Elem>,
-{
+) -> Result<(), CheckError> {
     let n = problem.point.len();
     let center = problem.value(&problem.point)?;
     for k in 0..directions.unwrap_or(n) {
@@ -81,18 +72,14 @@ where
 
 /// Compares the Hessian, row by row in one slice, with differences of gradients.
 #[track_caller]
-pub(super) fn second_order<X: Input, F, O>(
-    problem: &Problem<'_, X, F>,
+pub(super) fn second_order<E: Real>(
+    problem: &Problem<'_, E>,
     settings: &Settings,
-    gradient: &[X::Elem],
-    hessian: &[X::Elem],
+    gradient: &[E],
+    hessian: &[E],
     entries: &mut Vec<Entry>,
-) -> Result<(), CheckError>
-where
-    F: Fn(X::Lifted) -> O,
-    O: Output<X::Elem>,
-{
-    let sample = |g: &X::Elem| Sample { value: g.to_f64(), magnitude: g.to_f64().abs() };
+) -> Result<(), CheckError> {
+    let sample = |g: &E| Sample { value: g.to_f64(), magnitude: g.to_f64().abs() };
     let n = problem.point.len();
     let center: Vec<Sample> = gradient.iter().map(sample).collect();
     for j in 0..n {
@@ -115,22 +102,21 @@ where
     Ok(())
 }
 
+/// The product of the Hessian with a vector.
+pub(super) type Product<'a, E> = dyn Fn(&[E]) -> Result<Vec<E>, CheckError> + 'a;
+
 /// Compares `<H w, v>`, for two random directions, with the difference of `<grad, w>` along `v`. With
 /// `v = w` an error that is antisymmetric would not be seen.
 #[track_caller]
-pub(super) fn second_along<X: Input, F, O>(
-    problem: &Problem<'_, X, F>,
+pub(super) fn second_along<E: Real>(
+    problem: &Problem<'_, E>,
     settings: &Settings,
     k: usize,
-    product: &impl Fn(&[X::Elem]) -> Result<Vec<X::Elem>, CheckError>,
+    product: &Product<'_, E>,
     random: &mut Random,
-) -> Result<Entry, CheckError>
-where
-    F: Fn(X::Lifted) -> O,
-    O: Output<X::Elem>,
-{
+) -> Result<Entry, CheckError> {
     let (v, w) = (direction(problem, random), direction(problem, random));
-    let weights: Vec<X::Elem> = w.iter().map(|&w| X::Elem::lit(w)).collect();
+    let weights: Vec<E> = w.iter().map(|&w| E::lit(w)).collect();
     let row = product(&weights)?;
     let analytic: f64 = row.iter().zip(&v).map(|(h, v)| h.to_f64() * v).sum();
     let sensitivity = pair(&row, &problem.point).magnitude;

@@ -1,47 +1,46 @@
 //! The function under check, as one number of a flat vector.
 
-use tape::{Elementary, Real};
+use tape::Real;
 
 use super::difference::Sample;
-use crate::functional::{Closure, Input, Output, contract, elements_of};
+use crate::functional::{Closure, contract};
 use crate::{Error, Handle};
 
+/// A function, recorded at the point with these elements.
+pub(super) type Recorder<'a, E> = dyn Fn(&[E]) -> Result<Closure<E>, Error> + 'a;
+
 /// `s(x) = <weights, f(x)>`: what is checked is the derivative of one number.
-pub(super) struct Problem<'a, X: Input, F> {
-    f: &'a F,
-    x: &'a X,
-    pub(super) point: Vec<X::Elem>,
-    pub(super) weights: Vec<X::Elem>,
+pub(super) struct Problem<'a, E: Real> {
+    f: &'a Recorder<'a, E>,
+    pub(super) point: Vec<E>,
+    pub(super) weights: Vec<E>,
 }
 
-impl<'a, X: Input, F, O> Problem<'a, X, F>
-where
-    F: Fn(X::Lifted) -> O,
-    O: Output<X::Elem>,
-{
+impl<'a, E: Real> Problem<'a, E> {
     /// Runs the function once, to see how many outputs it has.
-    #[track_caller]
-    pub(super) fn new(f: &'a F, x: &'a X, random: &mut Random) -> Result<Self, Error> {
-        let point = elements_of(x);
-        let outputs = Closure::record(f, x, &point)?.output.shape().elements();
+    pub(super) fn new(
+        f: &'a Recorder<'a, E>,
+        point: Vec<E>,
+        random: &mut Random,
+    ) -> Result<Self, Error> {
+        let outputs = f(&point)?.shape.elements();
         let weights = match outputs {
-            1 => vec![X::Elem::ONE],
+            1 => vec![E::ONE],
             // Multiples of 1/64, so that they are the same numbers in both precisions.
             _ => (0..outputs)
-                .map(|_| X::Elem::lit((random.sign_and_size() * 64.0).round() / 64.0))
+                .map(|_| E::lit((random.sign_and_size() * 64.0).round() / 64.0))
                 .collect(),
         };
-        Ok(Problem { f, x, point, weights })
+        Ok(Problem { f, point, weights })
     }
 
-    #[track_caller]
-    pub(super) fn record(&self, elements: &[X::Elem]) -> Result<Closure<X::Elem, O>, Error> {
-        Closure::record(self.f, self.x, elements)
+    pub(super) fn record(&self, elements: &[E]) -> Result<Closure<E>, Error> {
+        (self.f)(elements)
     }
 
     /// `s`, recorded.
     #[track_caller]
-    pub(super) fn result(&self, closure: &Closure<X::Elem, O>) -> Result<Handle<X::Elem>, Error> {
+    pub(super) fn result(&self, closure: &Closure<E>) -> Result<Handle<E>, Error> {
         match self.weights.len() {
             1 => closure.scalar(),
             _ => Ok(contract(closure.outputs.iter().copied(), &self.weights)),
@@ -49,28 +48,23 @@ where
     }
 
     /// The point moved by `offset * direction`.
-    pub(super) fn moved(&self, direction: &[f64], offset: f64) -> Vec<X::Elem> {
-        self.point
-            .iter()
-            .zip(direction)
-            .map(|(x, d)| X::Elem::lit(x.to_f64() + offset * d))
-            .collect()
+    pub(super) fn moved(&self, direction: &[f64], offset: f64) -> Vec<E> {
+        self.point.iter().zip(direction).map(|(x, d)| E::lit(x.to_f64() + offset * d)).collect()
     }
 
     /// `s` there. The sum is taken in double precision.
-    #[track_caller]
-    pub(super) fn value(&self, elements: &[X::Elem]) -> Result<Sample, Error> {
+    pub(super) fn value(&self, elements: &[E]) -> Result<Sample, Error> {
         Ok(pair(&self.record(elements)?.values(), &self.weights))
     }
 
     /// The gradient of `s` there, by a first-order sweep; NaN where `s` is not finite. A partial such
     /// as `1 / x` is finite on both sides of the end of the domain of `ln x`.
     #[track_caller]
-    pub(super) fn gradient(&self, elements: &[X::Elem]) -> Result<Vec<X::Elem>, Error> {
+    pub(super) fn gradient(&self, elements: &[E]) -> Result<Vec<E>, Error> {
         let closure = self.record(elements)?;
         let mut gradient = closure.gradient(self.result(&closure)?)?;
         if !closure.values().iter().all(|value| value.is_finite()) {
-            gradient.fill(X::Elem::lit(f64::NAN));
+            gradient.fill(E::lit(f64::NAN));
         }
         Ok(gradient)
     }

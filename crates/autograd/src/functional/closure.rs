@@ -3,43 +3,51 @@
 use std::panic::Location;
 
 use tape::engine::Recording;
-use tape::{Real, Tape, Tensor, TensorVar, Var};
+use tape::{Real, Shape, Tape, Tensor, TensorVar, Var};
 
 use super::{Flat, Input, Output};
 use crate::forward::Forward;
 use crate::{Differentiate, Error, Gradients, Handle};
 
 /// One run of a closure on a tape of its own. Gradients are flat: the elements of the point in order.
-pub(crate) struct Closure<E: Real, O> {
+///
+/// It is of one type for all closures, as everything is that follows a run: only [`record`](Closure::record) is compiled for each
+/// of them.
+pub(crate) struct Closure<E: Real> {
     /// The handles below are stale when it is dropped.
     _tape: Tape<E>,
     leaves: Vec<Handle<E>>,
-    pub(crate) output: O,
     pub(crate) outputs: Vec<Handle<E>>,
+    /// The shape of the result; see [`Output::shape`].
+    pub(crate) shape: Shape,
 }
 
-impl<E: Real, O: Output<E>> Closure<E, O> {
-    /// Runs `f` at the point with the structure of `x` and the given elements.
-    #[track_caller]
-    pub(crate) fn record<X: Input<Elem = E>>(
+impl<E: Real> Closure<E> {
+    /// Runs `f` at the point with the structure of `x` and the given elements, for a caller at `location`. Gives what it
+    /// returns, too.
+    pub(crate) fn record<X: Input<Elem = E>, O: Output<E>>(
         f: impl FnOnce(X::Lifted) -> O,
         x: &X,
         elements: &[E],
-    ) -> Result<Self, Error> {
+        location: &'static Location<'static>,
+    ) -> Result<(Self, O), Error> {
         let tape = Tape::default();
         let (mut leaves, mut outputs) = (Vec::new(), Vec::new());
         let output = f(x.lift(&tape, &mut Flat::new(elements), &mut leaves));
         output.handles(&mut outputs);
-        let closure = Closure { _tape: tape, leaves, output, outputs };
-        if let Some(recording) = closure.recording() {
-            let own = |&handle: &Handle<E>| is_constant(handle) || owns(&recording, handle);
-            if !closure.outputs.iter().all(own) {
-                // A result of another tape: it would have the derivative zero, and not by intention.
-                let location = Location::caller();
-                return Err(Error::ForeignVariable { position: 0, location });
-            }
+        let closure = Closure { _tape: tape, leaves, outputs, shape: output.shape() };
+        closure.check(location)?;
+        Ok((closure, output))
+    }
+
+    /// A result of another tape is refused: it would have the derivative zero, and not by intention.
+    fn check(&self, location: &'static Location<'static>) -> Result<(), Error> {
+        let Some(recording) = self.recording() else { return Ok(()) };
+        let own = |&handle: &Handle<E>| is_constant(handle) || owns(&recording, handle);
+        match self.outputs.iter().all(own) {
+            true => Ok(()),
+            false => Err(Error::ForeignVariable { position: 0, location }),
         }
-        Ok(closure)
     }
 
     /// The recording; `None` for a point without elements.
@@ -65,8 +73,7 @@ impl<E: Real, O: Output<E>> Closure<E, O> {
     /// The result, if it has one element.
     #[track_caller]
     pub(crate) fn scalar(&self) -> Result<Handle<E>, Error> {
-        let shape = self.output.shape();
-        let location = Location::caller();
+        let (shape, location) = (self.shape.clone(), Location::caller());
         // A list may have one element and another part without any.
         let mut handles = self.outputs.iter().filter(|&&h| elements(h) > 0);
         match (shape.elements(), handles.next()) {
@@ -148,7 +155,7 @@ impl<E: Real, O: Output<E>> Closure<E, O> {
         let mut flat = Flat::new(tangent);
         let mut forward = match self.recording() {
             Some(recording) => Forward::new(recording),
-            None => return Ok(vec![E::ZERO; self.output.shape().elements()]),
+            None => return Ok(vec![E::ZERO; self.shape.elements()]),
         };
         for &leaf in &self.leaves {
             match leaf {
@@ -225,7 +232,7 @@ pub(crate) fn contract<E: Real>(
 #[track_caller]
 pub(crate) fn contract_gradient<E: Real>(
     gradient: &[Option<Handle<E>>],
-    structure: &Closure<E, impl Output<E>>,
+    structure: &Closure<E>,
     weights: &[E],
 ) -> Handle<E> {
     let mut flat = Flat::new(weights);
