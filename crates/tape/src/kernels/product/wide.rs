@@ -1,18 +1,21 @@
 //! Products in single precision on processors with vectors of 512 bits.
 //!
 //! The method is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication": a tile of the
-//! result, 12 rows of two vectors, is summed in registers. The right operand is copied, a block of 256 terms at a
+//! result, 12 rows of two vectors, is summed in registers. The right operand is copied, a block of terms at a
 //! time, into panels as wide as a tile, which stay in the second cache and are read from there in order; the rows of the left operand
 //! that a tile needs stay in the first cache meanwhile, so they are read where they are. What lies in columns is
 //! copied into an order in which neighbours are read together.
 //!
 //! Each element is the sum of its terms in their order, in blocks that depend on their number alone. So its bits do not
-//! depend on the place of the element, nor on how the rows are shared among threads.
+//! depend on the place of the element, nor on how rows or columns are shared among threads.
 
 use std::arch::x86_64::{
     __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
 };
 use std::cell::RefCell;
+
+use faer::mat::MatMut;
+use faer::{ContiguousFwd, reborrow::ReborrowMut};
 
 use super::{PIECE, THINNEST};
 use crate::kernels::{Matrix, Onto};
@@ -23,7 +26,7 @@ use crate::{Real, threads};
 const ROWS: usize = 12;
 const COLUMNS: usize = 2 * WIDTH;
 /// The terms of a block, and the columns of its panels: half a megabyte.
-const TERMS: usize = 256;
+const TERMS: usize = 272;
 const ACROSS: usize = 512;
 /// The rows of a left operand by columns that are copied at once.
 const DOWN: usize = 20 * ROWS;
@@ -42,10 +45,7 @@ pub(super) fn product<E: Real>(
     b: Matrix<'_, E>,
     onto: Onto<'_, E>,
 ) -> bool {
-    // Pieces are rows, and each copies the right operand: a wide result with work for several pieces is left to the library,
-    // which shares out its columns.
-    let wide = a.rows < b.columns && a.rows * a.columns * b.columns >= 2 * PIECE;
-    if wide || a.rows < FEWEST || b.columns < COLUMNS || !fits::<E>() {
+    if a.rows < FEWEST || b.columns < COLUMNS || !fits::<E>() {
         return false;
     }
     // SAFETY: the processor has been asked for the instructions above.
@@ -56,15 +56,26 @@ pub(super) fn product<E: Real>(
 #[target_feature(enable = "avx512f")]
 fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_, f32>) {
     let (rows, columns) = (a.rows, b.columns);
-    // No row knows of another, so the pieces may depend on the number of threads.
-    let pieces = (rows * a.columns * columns / PIECE).clamp(1, threads::available());
-    let length = rows.div_ceil(pieces).max(THINNEST).next_multiple_of(4);
-    threads::for_each_block(c, length * columns, |piece, c| {
-        ROOM.with_borrow_mut(|room| {
-            Job { a, b, onto, first: piece * length }.multiply(c, room);
-        });
-    });
+    // No element knows of another, so the pieces may depend on the number of threads: two for each, in case one of them is
+    // kept from its work. The longer side is cut; each piece copies what it needs of the right operand, and of the left
+    // one by columns.
+    let pieces = match threads::available() {
+        1 => 1,
+        threads => (rows * a.columns * columns / PIECE).clamp(1, 2 * threads),
+    };
+    let cut =
+        |length: usize, least: usize| length.div_ceil(pieces).max(THINNEST).next_multiple_of(least);
+    let piece = match rows >= columns {
+        true => (cut(rows, 4), columns),
+        false => (rows, cut(columns, COLUMNS)),
+    };
+    let c = MatMut::from_row_major_slice_mut(c, rows, columns).try_as_row_major_mut();
+    let c = c.expect("rows of a slice lie side by side");
+    Job { a, b, onto, row: 0, column: 0 }.share(c, piece);
 }
+
+/// A piece of the result: some rows and columns.
+type Out<'a> = MatMut<'a, f32, usize, usize, isize, ContiguousFwd>;
 
 thread_local! {
     /// Of each thread, because pieces are shared out; kept, because a product is short.
@@ -92,17 +103,18 @@ fn numbers(lines: &mut Vec<Line>, count: usize) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), count) }
 }
 
-/// A product of some rows of the left operand.
+/// A product of some rows of the left operand and some columns of the right one.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     a: Matrix<'a, f32>,
     b: Matrix<'a, f32>,
     onto: Onto<'a, f32>,
-    /// The first of the rows.
-    first: usize,
+    /// The first of the rows, and of the columns.
+    row: usize,
+    column: usize,
 }
 
-/// Terms from one on, and columns of the result from one on.
+/// Terms from one on, and columns of the piece of the result from one on.
 #[derive(Clone, Copy)]
 struct Block {
     term: usize,
@@ -127,36 +139,60 @@ struct Panel<'a> {
 }
 
 impl Job<'_> {
+    /// The product in pieces of at most so many rows and columns, on all threads.
     #[target_feature(enable = "avx512f")]
-    fn multiply(self, c: &mut [f32], room: &mut Room) {
-        let (inner, columns) = (self.b.rows, self.b.columns);
+    fn share(self, c: Out<'_>, piece: (usize, usize)) {
+        let (rows, columns) = piece;
+        if c.nrows() > rows {
+            let half = c.nrows().div_ceil(rows) / 2 * rows;
+            let (c, lower) = c.split_at_row_mut(half);
+            let below = Job { row: self.row + half, ..self };
+            threads::join(|| self.share(c, piece), || below.share(lower, piece));
+        } else if c.ncols() > columns {
+            let half = c.ncols().div_ceil(columns) / 2 * columns;
+            let (c, right) = c.split_at_col_mut(half);
+            let beside = Job { column: self.column + half, ..self };
+            threads::join(|| self.share(c, piece), || beside.share(right, piece));
+        } else {
+            ROOM.with_borrow_mut(|room| self.multiply(c, room));
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn multiply(self, mut c: Out<'_>, room: &mut Room) {
+        let (inner, columns) = (self.b.rows, c.ncols());
         // Blocks of one length: a short last one would go to the result as often as a long one.
         let length = inner.div_ceil(inner.div_ceil(TERMS));
         for column in (0..columns).step_by(ACROSS) {
             for term in (0..inner).step_by(length) {
                 let terms = length.min(inner - term);
                 let block = Block { term, terms, column, columns: ACROSS.min(columns - column) };
-                self.add_block(c, block, room);
+                self.add_block(c.rb_mut(), block, room);
             }
         }
     }
 
     /// Adds the terms of a block to all rows.
     #[target_feature(enable = "avx512f")]
-    fn add_block(self, c: &mut [f32], block: Block, room: &mut Room) {
-        let (a, rows) = (self.a, c.len() / self.b.columns);
+    fn add_block(self, mut c: Out<'_>, block: Block, room: &mut Room) {
+        let (a, rows) = (self.a, c.nrows());
         let Block { term, terms, columns, .. } = block;
         // Whole panels of few rows stay where they are.
         let in_place = if rows <= FEW && !self.b.transposed { columns / COLUMNS } else { 0 };
         let panels = columns.div_ceil(COLUMNS);
         let copy = numbers(&mut room.right, panels * terms * COLUMNS);
-        for panel in in_place..panels {
-            self.copy_panel(block, panel, &mut copy[panel * terms * COLUMNS..]);
+        if self.b.transposed {
+            for panel in 0..panels {
+                self.copy_columns(block, panel, &mut copy[panel * terms * COLUMNS..]);
+            }
+        } else {
+            self.copy_rows(block, in_place, copy);
         }
         let copy = &*copy;
         let panel = |k: usize| match k < in_place {
             true => {
-                let at = term * self.b.columns + block.column + k * COLUMNS;
+                let column = self.column + block.column + k * COLUMNS;
+                let at = term * self.b.columns + column;
                 Panel { data: &self.b.data[at..], along: self.b.columns }
             }
             false => Panel { data: &copy[k * terms * COLUMNS..], along: COLUMNS },
@@ -169,7 +205,7 @@ impl Job<'_> {
                 self.copy_left(block, from, count, left);
             }
             for (row, height) in strips(count) {
-                let first = self.first + from + row;
+                let first = self.row + from + row;
                 let left = match (a.transposed, copied) {
                     (false, _) => Left {
                         data: &a.data[first * a.columns + term..],
@@ -182,31 +218,38 @@ impl Job<'_> {
                     (true, true) => Left { data: &left[row * terms..], down: 1, along: height },
                 };
                 for k in 0..panels {
-                    self.tile(c, block, (from + row, height), k, left, panel(k));
+                    self.tile(c.rb_mut(), block, (from + row, height), k, left, panel(k));
                 }
             }
         }
     }
 
-    /// Copies the numbers for some columns of the result: those of a term lie together.
+    /// Copies the numbers of a right operand by rows into panels from number `first` on, row by row: memory is
+    /// read in order.
     #[target_feature(enable = "avx512f")]
-    fn copy_panel(self, block: Block, panel: usize, out: &mut [f32]) {
-        let (b, Block { term, terms, column, columns }) = (self.b, block);
-        let first = panel * COLUMNS;
-        let width = COLUMNS.min(columns - first);
-        if !b.transposed {
-            for (k, out) in out.chunks_exact_mut(COLUMNS).take(terms).enumerate() {
-                let row = &b.data[(term + k) * b.columns + column + first..][..width];
-                for (to, from) in out.chunks_exact_mut(WIDTH).zip(row.chunks(WIDTH)) {
+    fn copy_rows(self, block: Block, first: usize, out: &mut [f32]) {
+        let Block { term, terms, column, columns } = block;
+        for k in 0..terms {
+            let row = &self.b.data[(term + k) * self.b.columns + self.column + column..][..columns];
+            for (panel, from) in row.chunks(COLUMNS).enumerate().skip(first) {
+                let to = &mut out[(panel * terms + k) * COLUMNS..][..COLUMNS];
+                for (to, from) in to.chunks_exact_mut(WIDTH).zip(from.chunks(WIDTH)) {
                     store(load(from), to);
                 }
             }
-            return;
         }
+    }
+
+    /// Copies the numbers of a right operand by columns into a panel: those of a term lie together there.
+    #[target_feature(enable = "avx512f")]
+    fn copy_columns(self, block: Block, panel: usize, out: &mut [f32]) {
+        let (b, Block { term, terms, columns, .. }) = (self.b, block);
+        let width = COLUMNS.min(columns - panel * COLUMNS);
+        let column = self.column + block.column + panel * COLUMNS;
         for half in (0..width).step_by(WIDTH) {
             let count = WIDTH.min(width - half);
             for k in (0..terms).step_by(WIDTH) {
-                let from = &b.data[(column + first + half) * b.rows + term + k..];
+                let from = &b.data[(column + half) * b.rows + term + k..];
                 let to = &mut out[k * COLUMNS + half..];
                 let size = (count, WIDTH.min(terms - k));
                 transpose_block((from, b.rows), size, (to, COLUMNS), false);
@@ -218,7 +261,7 @@ impl Job<'_> {
     #[target_feature(enable = "avx512f")]
     fn copy_left(self, block: Block, from: usize, count: usize, out: &mut [f32]) {
         for k in 0..block.terms {
-            let rows = &self.a.data[(block.term + k) * self.a.rows + self.first + from..][..count];
+            let rows = &self.a.data[(block.term + k) * self.a.rows + self.row + from..][..count];
             for (row, height) in strips(count) {
                 let to = &mut out[row * block.terms + k * height..][..height];
                 store(load(&rows[row..][..height]), to);
@@ -230,7 +273,7 @@ impl Job<'_> {
     #[target_feature(enable = "avx512f")]
     fn tile(
         self,
-        c: &mut [f32],
+        c: Out<'_>,
         block: Block,
         (row, height): (usize, usize),
         panel: usize,
@@ -257,28 +300,28 @@ impl Job<'_> {
     #[target_feature(enable = "avx512f")]
     fn sum<const R: usize, const V: usize>(
         self,
-        c: &mut [f32],
+        mut c: Out<'_>,
         place: Place,
         left: Left<'_>,
         right: Panel<'_>,
     ) {
         let Place { block, row, column } = place;
-        let columns = self.b.columns;
         let width = (V * WIDTH).min(block.column + block.columns - column);
-        let out = &mut c[row * columns..][..R * columns];
         // The only difference is what the compiler knows: that rows, or terms, are neighbours.
         let sums = match left.down {
             1 => sums::<R, V>(block.terms, Left { down: 1, ..left }, right),
             _ => sums::<R, V>(block.terms, Left { along: 1, ..left }, right),
         };
         let onto = if block.term > 0 { Onto::Itself } else { self.onto };
-        for (sums, row) in sums.iter().zip(out.chunks_exact_mut(columns)) {
-            let row = &mut row[column..][..width];
+        for (sums, row) in sums.iter().zip(row..) {
+            let row = &mut c.rb_mut().row_mut(row).as_slice_mut()[column..][..width];
             for ((sum, out), at) in sums.iter().zip(row.chunks_mut(WIDTH)).zip([0, WIDTH]) {
                 let sum = match onto {
                     Onto::Nothing => *sum,
                     Onto::Itself => _mm512_add_ps(load(out), *sum),
-                    Onto::Row(row) => _mm512_add_ps(load(&row[column + at..][..out.len()]), *sum),
+                    Onto::Row(row) => {
+                        _mm512_add_ps(load(&row[self.column + column + at..][..out.len()]), *sum)
+                    }
                 };
                 store(sum, out);
             }
@@ -286,7 +329,7 @@ impl Job<'_> {
     }
 }
 
-/// Where a tile is: its block, its first row in the part of the result, and its first column in all of it.
+/// Where a tile is: its block, and its first row and column in the piece of the result.
 #[derive(Clone, Copy)]
 struct Place {
     block: Block,
