@@ -8,8 +8,8 @@ use crate::inner::Kind;
 use crate::kernel_rule::Piece;
 use crate::{Real, Tensor, TensorVar, threads};
 
-/// From this many elements on they may be computed on several threads.
-const MANY: usize = 1 << 15;
+/// From this many elements on, to compute rows on several threads gains more than to write them and to read them again takes.
+const MANY: usize = 1 << 19;
 
 /// What is asked for together; see [`Recording::compute_pieces`].
 pub struct Asked<'a, E: Real> {
@@ -44,7 +44,7 @@ impl<E: Real> Asked<'_, E> {
         lend: impl FnOnce(u32) -> Option<Option<Tensor<E>>>,
     ) -> bool {
         let Some((whole, piece)) = self.recording.piece(t, g) else { return false };
-        // Rows are added on one thread, and not where there are several that could share the work: then the kernel
+        // Rows are added on one thread, and not where there are several and much work to share: then the kernel
         // adds them. The order of all additions is the same in either case, and so are the bits: there is nothing of the same
         // tensor before the rows, and what comes behind them waits for its kernel.
         let refused = match piece {
