@@ -2,10 +2,11 @@
 
 mod product;
 
-use crate::Real;
+use crate::recycle::Scratch;
 #[cfg(target_arch = "x86_64")]
 use crate::vector::avx512;
 use crate::vector::{Arithmetic, Task, at_best_level};
+use crate::{Real, threads};
 
 pub(crate) use product::{PIECE, product};
 
@@ -135,20 +136,37 @@ pub(crate) fn fold_lanes<E: Real, const N: usize>(mut lanes: [E; N], f: impl Fn(
     lanes[0]
 }
 
+/// So many rows are summed in their order, and the sums in pairs.
+const ROWS: usize = 64;
+
 /// The sum of the rows of `x`, each as long as `out`: pairwise over blocks of rows.
 pub(crate) fn sum_rows<E: Real>(x: &[E], out: &mut [E]) {
-    const BLOCK: usize = 64;
+    /// Elements that are worth a thread.
+    const MANY: usize = 1 << 16;
     let width = out.len();
-    let rows = x.len() / width;
-    if rows > BLOCK {
-        let half = (rows / 2).next_multiple_of(BLOCK) * width;
-        sum_rows(&x[..half], out);
-        let mut rest = crate::recycle::Scratch::<E>::filled(width, E::ZERO);
-        sum_rows(&x[half..], &mut rest);
-        out.iter_mut().zip(rest.iter()).for_each(|(out, &x)| *out += x);
-        return;
+    let (rows, block) = (x.len() / width, ROWS * width);
+    if rows <= ROWS {
+        return at_best_level(SumRows { x, out });
     }
-    at_best_level(SumRows { x, out });
+    let mut sums = Scratch::<E>::filled(rows.div_ceil(ROWS) * width, E::ZERO);
+    let blocks = MANY.div_ceil(block);
+    threads::for_each_block(&mut sums, blocks * width, |k, sums| {
+        let x = x[k * blocks * block..].chunks(block);
+        x.zip(sums.chunks_exact_mut(width)).for_each(|(x, out)| at_best_level(SumRows { x, out }));
+    });
+    add_pairs(&mut sums, rows, width);
+    out.copy_from_slice(&sums[..width]);
+}
+
+/// Adds the sums of blocks of so many rows up, into the first one.
+fn add_pairs<E: Real>(sums: &mut [E], rows: usize, width: usize) {
+    if rows > ROWS {
+        let half = (rows / 2).next_multiple_of(ROWS);
+        let (lower, upper) = sums.split_at_mut(half / ROWS * width);
+        add_pairs(lower, half, width);
+        add_pairs(upper, rows - half, width);
+        lower[..width].iter_mut().zip(&*upper).for_each(|(sum, &x)| *sum += x);
+    }
 }
 
 struct SumRows<'a, E> {

@@ -307,3 +307,38 @@ impl<E: Real, T: Recyclable<E>> Drop for Recycled<E, T> {
         });
     }
 }
+
+/// Memory for numbers, from the pool and back.
+pub(crate) struct Room<E: Real>(Option<Tensor<E>>);
+
+impl<E: Real> Room<E> {
+    /// `len` numbers of unspecified value.
+    pub(crate) fn new(len: usize) -> Self {
+        Room(Some(Tensor::uninitialised([len].into())))
+    }
+
+    pub(crate) fn zeros(len: usize) -> Self {
+        Room(Some(Tensor::recycled([len].into(), E::ZERO)))
+    }
+}
+
+impl<E: Real> std::ops::Deref for Room<E> {
+    type Target = [E];
+    fn deref(&self) -> &[E] {
+        self.0.as_ref().map_or(&[], |tensor| tensor.as_slice())
+    }
+}
+
+impl<E: Real> std::ops::DerefMut for Room<E> {
+    fn deref_mut(&mut self) -> &mut [E] {
+        self.0.as_mut().map_or(&mut [], |tensor| tensor.as_mut_slice())
+    }
+}
+
+impl<E: Real> Drop for Room<E> {
+    fn drop(&mut self) {
+        if let Some(tensor) = self.0.take() {
+            give(tensor.into_buffer());
+        }
+    }
+}

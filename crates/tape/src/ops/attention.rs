@@ -11,7 +11,7 @@ pub use packed::{multi_head_attention, try_multi_head_attention};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::recycle::Scratch;
+use crate::recycle::{Room, Scratch};
 use crate::tensor_var::try_apply_op;
 use crate::threads::{available, for_each_block};
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
@@ -155,8 +155,9 @@ fn add_to_mask<E: Real>(call: &mut KernelCall<'_, E>, input: usize, scores: &Sha
     }
 }
 
-/// The most blocks that heads are divided into.
+/// The most blocks that heads are divided into, and how many for each thread.
 const BLOCKS: usize = 32;
+const FOR_EACH_THREAD: usize = 4;
 
 /// How many units of work (a batch element, or a head) of the given number of multiplications make a
 /// block for one thread. No unit knows of another one, so this may depend on the number of threads: a block has
@@ -166,7 +167,8 @@ fn units_per_block(units: usize, multiplications: usize) -> usize {
         return units.max(1);
     }
     let worth = (1 << 20) / multiplications.max(1);
-    worth.max(units.div_ceil(BLOCKS)).max(1)
+    let blocks = BLOCKS.min(FOR_EACH_THREAD * available());
+    worth.max(units.div_ceil(blocks)).max(1)
 }
 
 /// What one thread does at a time: its parts of the results and of the scratch memory.
@@ -249,7 +251,7 @@ impl<E: Real> Op<E> for DotProduct {
         let mut kept = Tensor::uninitialised([heads, head.kept()].into());
         let per_block = units_per_block(heads, head.multiplications());
         let blocks = heads.div_ceil(per_block);
-        let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
+        let mut scratch = Room::new(room * blocks);
         let out = split(outputs.buffer(0), per_block * length, blocks);
         let kept_parts = split(kept.as_mut_slice(), per_block * head.kept(), blocks);
         let scratch = split(&mut scratch, room, blocks);
@@ -292,7 +294,7 @@ impl<E: Real> VjpKernel<E> for DotProduct {
         let per_block = units_per_block(heads, head.multiplications());
         let blocks = heads.div_ceil(per_block);
         let room = head.backward_scratch();
-        let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
+        let mut scratch = Room::new(room * blocks);
         let for_mask = inputs.len() > 3 && call.needs(3);
         let mut ds = Scratch::<E>::filled(if for_mask { heads * t * s } else { 0 }, E::ZERO);
         let lengths = [t * d, s * d, s * width];

@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use super::rows::{sigmoid_in_place, tanh_in_place};
 use crate::kernels::{Matrix, Onto, sum_rows};
 use crate::op::Misfit;
-use crate::{KernelCall, Real, Shape, Tensor, recycle};
+use crate::recycle::Room;
+use crate::{KernelCall, Real, Shape, Tensor};
 
 /// The lengths of a sequence of batches.
 #[derive(Clone, Copy, Debug)]
@@ -70,27 +71,6 @@ fn check(name: &str, shape: &Shape, expected: &[usize]) -> Result<(), Misfit> {
         return Ok(());
     }
     Err(Misfit::shape(format!("{name} is {expected:?}, not {shape}")))
-}
-
-/// Memory for numbers of unspecified value, from the pool and back.
-struct Room<E: Real>(Option<Tensor<E>>);
-
-impl<E: Real> Room<E> {
-    fn new(len: usize) -> Self {
-        Room(Some(Tensor::uninitialised([len].into())))
-    }
-
-    fn slice(&mut self) -> &mut [E] {
-        self.0.as_mut().expect("it is there until it is dropped").as_mut_slice()
-    }
-}
-
-impl<E: Real> Drop for Room<E> {
-    fn drop(&mut self) {
-        if let Some(tensor) = self.0.take() {
-            recycle::give(tensor.into_buffer());
-        }
-    }
 }
 
 /// A matrix in row-major order.
@@ -159,8 +139,8 @@ fn add_rows<E: Real>(call: &mut KernelCall<'_, E>, bias: usize, dz: &[E]) {
     if dz.is_empty() {
         return;
     }
-    sum_rows(dz, room.slice());
-    sum.iter_mut().zip(room.slice()).for_each(|(sum, &mut x)| *sum += x);
+    sum_rows(dz, &mut *room);
+    sum.iter_mut().zip(&mut *room).for_each(|(sum, &mut x)| *sum += x);
 }
 
 /// The cotangent of the recurrent weights: the sum over the steps of `hᵀ dz`, where `h` is the state

@@ -9,7 +9,7 @@ use super::{
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::stack;
-use crate::recycle::Scratch;
+use crate::recycle::{Room, Scratch};
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_block;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
@@ -222,7 +222,7 @@ impl<E: Real> Op<E> for Packed {
         let kept_length = self.heads * head.kept();
         let mut kept = Tensor::uninitialised([batch, kept_length].into());
         let room = 4 * rows.group() * rows.size() + head.forward_scratch();
-        let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
+        let mut scratch = Room::new(room * blocks);
         let out = split(outputs.buffer(0), per_block * length, blocks);
         let kept_parts = split(kept.as_mut_slice(), per_block * kept_length, blocks);
         let scratch = split(&mut scratch, room, blocks);
@@ -284,7 +284,7 @@ impl<E: Real> VjpKernel<E> for Packed {
         let per_block = units_per_block(batch, self.heads * head.multiplications());
         let blocks = batch.div_ceil(per_block);
         let room = 7 * rows.group() * rows.size() + head.backward_scratch();
-        let mut scratch = Scratch::<E>::filled(room * blocks, E::ZERO);
+        let mut scratch = Room::new(room * blocks);
         let for_mask = inputs.len() > 1 && call.needs(1);
         let per_unit = self.heads * t * t;
         let mut ds = Scratch::<E>::filled(if for_mask { batch * per_unit } else { 0 }, E::ZERO);

@@ -26,11 +26,12 @@ mod tests;
 mod tile;
 
 use super::window::{Window, embed};
+use crate::recycle::Room;
 use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Real, Target};
 
-use pack::{Buffer, pack_cotangent, pack_filters, pack_transposed, transpose};
+use pack::{pack_cotangent, pack_filters, pack_transposed, transpose};
 use table::{Offsets, Table};
 use tile::{add_products, lanes_for};
 
@@ -138,7 +139,7 @@ pub(super) fn forward<E: Real>(
     let numbers = Table::<E>::new(0..BLOCK);
     let (block, (image_len, out_len)) = (at.block(64), at.lengths());
     let blocks = at.n.div_ceil(block);
-    let mut padded = Buffer::zeros(blocks * at.padded_len());
+    let mut padded = Room::zeros(blocks * at.padded_len());
     let (filters, tables) = (&*filters, [places.offsets(), taps.offsets(), numbers.offsets()]);
     for_each_pair_of_blocks(
         out,
@@ -235,7 +236,7 @@ pub(super) fn for_images<E: Real>(at: &Geometry, weight: &[E], g: &[E], target: 
     let numbers = Table::<E>::new(0..at.count());
     let block = at.block(64);
     let sums_len = at.area() * lanes;
-    let mut sums = Buffer::new(at.n.div_ceil(block) * sums_len);
+    let mut sums = Room::new(at.n.div_ceil(block) * sums_len);
     let filters = &*filters;
     let tables = [&places, &taps, &columns, &numbers].map(Table::offsets);
     for_each_pair_of_blocks(buffer, block * image_len, &mut sums, sums_len, |k, out, sums| {
@@ -320,10 +321,10 @@ pub(super) fn for_weights<E: Real>(
     const MOST: usize = 1 << 22;
     let block = at.block((MOST / sums_len.max(1)).clamp(2, 8));
     let blocks = if sums_len == 0 { 0 } else { at.n.div_ceil(block) };
-    let mut sums = Buffer::zeros(blocks.max(1) * sums_len);
+    let mut sums = Room::zeros(blocks.max(1) * sums_len);
     let cotangent_len = blocks_of_filters * at.count() * lanes;
     let memory_len = cotangent_len + at.padded_len();
-    let mut memory = Buffer::zeros(blocks * memory_len);
+    let mut memory = Room::zeros(blocks * memory_len);
     let with_weights = for_weight.is_some();
     let (image_len, out_len) = at.lengths();
     let tables = [&places, &taps, &numbers].map(Table::offsets);

@@ -3,13 +3,14 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Jobs, Lengths, Room, add_rows, check, fill_from, input_products, matrix, multiply, put,
+    Jobs, Lengths, add_rows, check, fill_from, input_products, matrix, multiply, put,
     recurrent_product, repeat_row, sigmoid_in_place, tanh_in_place, transpose,
 };
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
 use crate::ops::{concat, stack};
+use crate::recycle::Room;
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_block;
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
@@ -131,7 +132,7 @@ impl<E: Real> Op<E> for Gru {
         let [x, h0, w_ih, w_hh, b_ih, b_hh] = std::array::from_fn(|k| inputs[k].as_slice());
         let mut kept = Tensor::uninitialised([4 * rows * hidden].into());
         let [mut from_input, mut from_state] = [3 * rows * hidden, 3 * state].map(Room::new);
-        let (from_input, from_state) = (from_input.slice(), from_state.slice());
+        let (from_input, from_state) = (&mut *from_input, &mut *from_state);
         repeat_row(from_input, b_ih);
         multiply(from_input, matrix(x, rows, input), matrix(w_ih, input, 3 * hidden), true);
         let mut buffers = outputs.buffers();
@@ -177,8 +178,8 @@ impl<E: Real> VjpKernel<E> for Gru {
         let y = call.outputs[0].as_slice();
         let [mut w, mut to_input, mut to_state, mut dh] =
             [3 * hidden * hidden, 3 * rows * hidden, 3 * rows * hidden, state].map(Room::new);
-        let (w, dh) = (w.slice(), dh.slice());
-        let (to_input, to_state) = (to_input.slice(), to_state.slice());
+        let (w, dh) = (&mut *w, &mut *dh);
+        let (to_input, to_state) = (&mut *to_input, &mut *to_state);
         // Once for all steps, so that each of them reads it in order.
         transpose(inputs[W_HH].as_slice(), 3 * hidden, w);
         fill_from(dh, call.cotangents[1].as_ref());

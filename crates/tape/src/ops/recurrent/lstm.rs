@@ -3,13 +3,14 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Jobs, Lengths, Room, check, fill_from, input_products, matrix, multiply, put,
-    recurrent_product, repeat_row, sigmoid_in_place, tanh_in_place, transpose,
+    Jobs, Lengths, check, fill_from, input_products, matrix, multiply, put, recurrent_product,
+    repeat_row, sigmoid_in_place, tanh_in_place, transpose,
 };
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
 use crate::ops::{concat, stack};
+use crate::recycle::Room;
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_block;
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
@@ -172,10 +173,10 @@ impl<E: Real> VjpKernel<E> for Lstm {
         let (z, cells) = call.residuals[0].as_slice().split_at(4 * rows * hidden);
         let [mut w, mut dz, mut ends] =
             [4 * hidden * hidden, 4 * rows * hidden, 3 * state].map(Room::new);
-        let (w, dz) = (w.slice(), dz.slice());
+        let (w, dz) = (&mut *w, &mut *dz);
         // Once for all steps, so that each of them reads it in order.
         transpose(inputs[W_HH].as_slice(), 4 * hidden, w);
-        let (dh, rest) = ends.slice().split_at_mut(state);
+        let (dh, rest) = ends.split_at_mut(state);
         let (dc, tanh) = rest.split_at_mut(state);
         fill_from(dh, call.cotangents[1].as_ref());
         fill_from(dc, call.cotangents[2].as_ref());

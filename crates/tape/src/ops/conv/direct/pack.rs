@@ -1,49 +1,13 @@
 //! Putting the small operands of a convolution in the order in which they are read.
 
-use std::ops::{Deref, DerefMut};
-
 use super::Geometry;
-use crate::{Real, Tensor, recycle};
-
-/// Memory from the pool of the thread, to which it returns.
-pub(super) struct Buffer<E: Real>(Option<Tensor<E>>);
-
-impl<E: Real> Buffer<E> {
-    /// `len` numbers of unspecified value.
-    pub(super) fn new(len: usize) -> Self {
-        Buffer(Some(Tensor::uninitialised([len].into())))
-    }
-
-    pub(super) fn zeros(len: usize) -> Self {
-        Buffer(Some(Tensor::recycled([len].into(), E::ZERO)))
-    }
-}
-
-impl<E: Real> Deref for Buffer<E> {
-    type Target = [E];
-    fn deref(&self) -> &[E] {
-        self.0.as_ref().map_or(&[], |tensor| tensor.as_slice())
-    }
-}
-
-impl<E: Real> DerefMut for Buffer<E> {
-    fn deref_mut(&mut self) -> &mut [E] {
-        self.0.as_mut().map_or(&mut [], |tensor| tensor.as_mut_slice())
-    }
-}
-
-impl<E: Real> Drop for Buffer<E> {
-    fn drop(&mut self) {
-        if let Some(tensor) = self.0.take() {
-            recycle::give(tensor.into_buffer());
-        }
-    }
-}
+use crate::Real;
+use crate::recycle::Room;
 
 /// Weights as `[group][block of filters][element of the window of all channels][filter]`.
-pub(super) fn pack_filters<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Buffer<E> {
+pub(super) fn pack_filters<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Room<E> {
     let (taps, blocks) = (at.taps(), at.filters.div_ceil(lanes));
-    let mut packed = Buffer::new(at.groups * blocks * taps * lanes);
+    let mut packed = Room::new(at.groups * blocks * taps * lanes);
     for (k, block) in packed.chunks_exact_mut(taps * lanes).enumerate() {
         let (group, first) = (k / blocks, k % blocks * lanes);
         for lane in 0..lanes {
@@ -60,9 +24,9 @@ pub(super) fn pack_filters<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -
 }
 
 /// Weights as `[group][block of channels][element of the window][filter][channel]`.
-pub(super) fn pack_transposed<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Buffer<E> {
+pub(super) fn pack_transposed<E: Real>(at: &Geometry, weight: &[E], lanes: usize) -> Room<E> {
     let (window, blocks) = (at.window_len(), at.depth.div_ceil(lanes));
-    let mut packed = Buffer::new(at.groups * blocks * window * at.filters * lanes);
+    let mut packed = Room::new(at.groups * blocks * window * at.filters * lanes);
     for (k, row) in packed.chunks_exact_mut(lanes).enumerate() {
         let (filter, k) = (k % at.filters, k / at.filters);
         let (element, k) = (k % window, k / window);
