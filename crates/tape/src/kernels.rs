@@ -200,6 +200,7 @@ impl<E: Real> Task for SumRows<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Tape, with_threads};
 
     /// Numbers of all sizes, some of them zeros of both signs.
     fn numbers<E: Real>(n: usize) -> Vec<E> {
@@ -236,5 +237,33 @@ mod tests {
         let mut sums = [1.0f32; 20];
         sum_each(&[-0.0; 60], 3, &mut sums);
         assert!(sums.iter().all(|x| x.to_bits() == 0));
+    }
+
+    #[test]
+    fn sums_of_rows_have_the_bits_of_one_thread() {
+        for (rows, width) in
+            [(1, 5), (64, 3), (65, 3), (129, 7), (300, 40), (1000, 200), (9001, 33)]
+        {
+            let x = numbers::<f64>(rows * width);
+            let sums = |threads| {
+                with_threads(threads, || {
+                    let _tape = Tape::<f64>::default();
+                    let mut sums = vec![f64::NAN; width];
+                    sum_rows(&x, &mut sums);
+                    sums
+                })
+            };
+            let found = sums(1);
+            for (k, &found) in found.iter().enumerate() {
+                let column = || x.iter().skip(k).step_by(width);
+                let (right, size) = (column().sum::<f64>(), column().map(|x| x.abs()).sum::<f64>());
+                assert!((found - right).abs() <= 1e-13 * size, "column {k} of {rows} x {width}");
+            }
+            let bits = |x: Vec<f64>| x.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            let found = bits(found);
+            for threads in [2, 3] {
+                assert!(bits(sums(threads)) == found, "{rows} x {width} on {threads} threads");
+            }
+        }
     }
 }

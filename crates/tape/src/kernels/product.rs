@@ -276,6 +276,8 @@ mod tests {
                     let mut c = numbers::<E>(rows * columns, 0.1);
                     product(&mut c, a, b, Onto::Itself);
                     all.extend(c.iter().map(|c| c.bits()));
+                    product(&mut c, a, b, Onto::Row(&numbers(columns, 0.4)));
+                    all.extend(c.iter().map(|c| c.bits()));
                 }
             }
             all
