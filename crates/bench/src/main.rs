@@ -23,8 +23,9 @@ mod report;
 mod timing;
 mod workloads;
 
-use std::error::Error;
 use std::process::ExitCode;
+
+use wengert::prelude::with_threads;
 
 use measure::Settings;
 use report::Report;
@@ -65,17 +66,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match run(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("values of at least one workload are not those of the reference");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+    if with_threads(arguments.settings.threads, || run(&arguments)) {
+        return ExitCode::SUCCESS;
     }
+    eprintln!("values of at least one workload are not those of the reference");
+    ExitCode::FAILURE
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -105,18 +100,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Arguments, String> {
 }
 
 /// Runs the chosen workloads; whether all their values are right.
-fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-    match arguments.settings.threads {
-        1 => Ok(run_here(arguments)),
-        // The engine uses the pool that it is called in.
-        n => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build()?;
-            Ok(pool.install(|| run_here(arguments)))
-        }
-    }
-}
-
-fn run_here(Arguments { names, settings, json }: &Arguments) -> bool {
+fn run(Arguments { names, settings, json }: &Arguments) -> bool {
     if !json {
         machine::print();
         println!("{NOTES}\n\n{}", Report::header());

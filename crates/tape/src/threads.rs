@@ -4,10 +4,16 @@
 //! on the calling thread alone. How work is cut into blocks never depends on the number of threads, so
 //! the results have the same bits for every number of them.
 
+mod helpers;
+
 /// Runs `f` with `threads` threads at the engine's disposal; with one, on the calling thread.
 ///
 /// A tape belongs to the thread that made it, so `f` makes its own. Results have the same bits for
 /// every number of threads.
+///
+/// Between two operations the other threads look for work for about a millisecond before they sleep, as many of them as the processor
+/// has cores for: to wake one takes longer than most operations leave it idle. In a pool of the caller's own they sleep as the
+/// pool lets them.
 ///
 /// ```
 /// use tape::{Tape, Tensor};
@@ -26,7 +32,7 @@ pub fn with_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R 
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     match pool {
-        Ok(pool) => pool.install(f),
+        Ok(pool) => pool.install(|| helpers::with_helpers(threads, f)),
         Err(error) => panic!("with_threads: {error}"),
     }
 }
@@ -45,6 +51,7 @@ pub fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
         a();
         b();
     } else {
+        helpers::call();
         rayon::join(a, b);
     }
 }
@@ -83,6 +90,7 @@ pub fn for_each_pair_of_blocks<A: Send, B: Send>(
         }
         return;
     }
+    helpers::call();
     halves(0, blocks, a, length_a, b, length_b, f);
 }
 

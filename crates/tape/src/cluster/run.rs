@@ -284,7 +284,7 @@ impl<E: Real> Run<'_, '_, E> {
             totals: upper_totals,
             memory: upper_memory,
         };
-        rayon::join(|| self.parts(&mut lower), || self.parts(&mut upper));
+        threads::join(|| self.parts(&mut lower), || self.parts(&mut upper));
     }
 }
 
