@@ -13,7 +13,7 @@ mod helpers;
 ///
 /// Between two operations the other threads look for work for about a millisecond before they sleep, as many of them as the processor
 /// has cores for: to wake one takes longer than most operations leave it idle. In a pool of the caller's own they sleep as the
-/// pool lets them.
+/// pool lets them. A job that `f` has spawned on the pool, and not waited for, may be waited for here.
 ///
 /// ```
 /// use tape::{Tape, Tensor};

@@ -15,8 +15,10 @@ use rayon::Yield;
 /// How often a helper looks for work before it sleeps, each time after all other threads that wait for its processor: about a
 /// millisecond.
 const PATIENCE: u32 = 2000;
-/// How long it sleeps at most. It is woken when an operation has work, but not for work of the caller's own.
+/// How long it sleeps at first, and how often that is doubled while there is no work. It is woken when an operation has some,
+/// but not for work of the caller's own.
 const NAP: Duration = Duration::from_micros(200);
+const DOUBLINGS: u32 = 4;
 
 /// What a caller and its helpers know of each other.
 struct Helpers {
@@ -93,25 +95,26 @@ impl Helpers {
             return;
         }
         self.threads[number].get_or_init(thread::current);
-        let (mut calls, mut idle) = (0, 0);
+        let (mut calls, mut idle) = (0, 0_u32);
         while !self.over.load(Ordering::SeqCst) {
             let now = self.calls.load(Ordering::SeqCst);
             if rayon::yield_now() == Some(Yield::Executed) || now != calls {
                 (calls, idle) = (now, 0);
-            } else if idle < PATIENCE {
-                idle += 1;
-                thread::yield_now();
             } else {
-                self.sleep(calls);
+                idle = idle.saturating_add(1);
+                match idle.checked_sub(PATIENCE) {
+                    None => thread::yield_now(),
+                    Some(naps) => self.sleep(calls, NAP * (1 << naps.min(DOUBLINGS))),
+                }
             }
         }
     }
 
-    /// Sleeps, unless there was a call after so many.
-    fn sleep(&self, calls: usize) {
+    /// Sleeps for a while, unless there was a call after so many.
+    fn sleep(&self, calls: usize, nap: Duration) {
         self.asleep.fetch_add(1, Ordering::SeqCst);
         if self.calls.load(Ordering::SeqCst) == calls && !self.over.load(Ordering::SeqCst) {
-            thread::park_timeout(NAP);
+            thread::park_timeout(nap);
         }
         self.asleep.fetch_sub(1, Ordering::SeqCst);
     }
