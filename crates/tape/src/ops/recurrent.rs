@@ -139,7 +139,7 @@ fn add_rows<E: Real>(call: &mut KernelCall<'_, E>, bias: usize, dz: &[E]) {
     if dz.is_empty() {
         return;
     }
-    sum_rows(dz, &mut *room);
+    sum_rows(dz, &mut room);
     sum.iter_mut().zip(&mut *room).for_each(|(sum, &mut x)| *sum += x);
 }
 
