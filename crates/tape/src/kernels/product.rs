@@ -136,39 +136,41 @@ fn cut_and_multiply<E: Real + ComplexField>(
     let length = if by_rows { rows } else { columns };
     let length = length.div_ceil(pieces).max(THINNEST).next_multiple_of(32);
     let (piece_rows, piece_columns) = if by_rows { (length, columns) } else { (rows, length) };
-    let out = MatMut::from_row_major_slice_mut(c, rows, columns);
+    let (a, b) = (a.view(), b.view());
     let accumulate = if add { Accum::Add } else { Accum::Replace };
+    let out = MatMut::from_row_major_slice_mut(c, rows, columns);
     let piece = (piece_rows, piece_columns.min(WIDEST));
-    multiply(out, accumulate, a.view(), b.view(), piece);
+    for_each_piece(out, (0, 0), piece, &|c: MatMut<'_, E>, (row, column)| {
+        let (a, b) = (a.subrows(row, c.nrows()), b.subcols(column, c.ncols()));
+        in_library(|| matmul(c, accumulate, a, b, E::ONE, Par::Seq));
+    });
 }
 
-/// The product in pieces of at most so many rows and columns.
-fn multiply<E: Real + ComplexField>(
+/// Calls `f(piece, (its first row, its first column))` for pieces of `c` of at most so many rows and columns, on all threads.
+/// `first` is the place of `c` itself.
+fn for_each_piece<E: Send>(
     c: MatMut<'_, E>,
-    accumulate: Accum,
-    a: MatRef<'_, E>,
-    b: MatRef<'_, E>,
+    first: (usize, usize),
     piece: (usize, usize),
+    f: &(impl Fn(MatMut<'_, E>, (usize, usize)) + Sync),
 ) {
-    let (rows, columns) = piece;
+    let ((row, column), (rows, columns)) = (first, piece);
     if c.nrows() > rows {
         let half = c.nrows().div_ceil(rows) / 2 * rows;
-        let (c, lower_c) = c.split_at_row_mut(half);
-        let (a, lower_a) = a.split_at_row(half);
+        let (c, lower) = c.split_at_row_mut(half);
         threads::join(
-            || multiply(c, accumulate, a, b, piece),
-            || multiply(lower_c, accumulate, lower_a, b, piece),
+            || for_each_piece(c, first, piece, f),
+            || for_each_piece(lower, (row + half, column), piece, f),
         );
     } else if c.ncols() > columns {
         let half = c.ncols().div_ceil(columns) / 2 * columns;
-        let (c, right_c) = c.split_at_col_mut(half);
-        let (b, right_b) = b.split_at_col(half);
+        let (c, right) = c.split_at_col_mut(half);
         threads::join(
-            || multiply(c, accumulate, a, b, piece),
-            || multiply(right_c, accumulate, a, right_b, piece),
+            || for_each_piece(c, first, piece, f),
+            || for_each_piece(right, (row, column + half), piece, f),
         );
     } else {
-        in_library(|| matmul(c, accumulate, a, b, E::ONE, Par::Seq));
+        f(c, first);
     }
 }
 

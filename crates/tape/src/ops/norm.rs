@@ -8,10 +8,11 @@ use smallvec::smallvec;
 use crate::error::expect;
 use crate::kernels::fold_lanes;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
+use crate::recycle::Room;
 use crate::tensor_var::try_apply_op;
 use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, at_best_level};
-use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel, recycle};
+use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// `layer_norm` of `x`, gain and bias: with `z = (x - mean) / std` in each row, `y = gain z + bias`.
 ///
@@ -96,10 +97,10 @@ impl<E: Real> VjpKernel<E> for LayerNorm {
         // who computes them.
         let block = rows_in_block(rows, width, 32);
         let blocks = rows.div_ceil(block);
-        let mut sums = Tensor::recycled([blocks.max(1) * 2 * width].into(), E::ZERO);
+        let mut sums = Room::<E>::zeros(blocks.max(1) * 2 * width);
         let (len, sums_len) = (block * width, 2 * width);
         let with_sums = for_gain.is_some() || for_bias.is_some();
-        let of_blocks = &mut sums.as_mut_slice()[..blocks * sums_len];
+        let of_blocks = &mut sums[..blocks * sums_len];
         let of = |k: usize, n: usize| {
             let (x, g) = (&x[k * len..][..n], &g[k * len..][..n]);
             (x, g, &moments[2 * k * block..])
@@ -120,8 +121,7 @@ impl<E: Real> VjpKernel<E> for LayerNorm {
                 });
             }
         }
-        let sums_now = sums.as_mut_slice();
-        let (first, others) = sums_now.split_at_mut(sums_len);
+        let (first, others) = sums.split_at_mut(sums_len);
         for other in others.chunks_exact(sums_len.max(1)) {
             first.iter_mut().zip(other).for_each(|(sum, &x)| *sum += x);
         }
@@ -132,7 +132,6 @@ impl<E: Real> VjpKernel<E> for LayerNorm {
                 *slot = if target.add { *slot + sum } else { sum };
             }
         }
-        recycle::give(sums.into_buffer());
     }
 }
 

@@ -140,7 +140,7 @@ fn add_rows<E: Real>(call: &mut KernelCall<'_, E>, bias: usize, dz: &[E]) {
         return;
     }
     sum_rows(dz, &mut room);
-    sum.iter_mut().zip(&mut *room).for_each(|(sum, &mut x)| *sum += x);
+    sum.iter_mut().zip(&*room).for_each(|(sum, &x)| *sum += x);
 }
 
 /// The cotangent of the recurrent weights: the sum over the steps of `hᵀ dz`, where `h` is the state

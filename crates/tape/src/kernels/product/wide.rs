@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use faer::mat::MatMut;
 use faer::{ContiguousFwd, reborrow::ReborrowMut};
 
-use super::{PIECE, THINNEST};
+use super::{PIECE, THINNEST, for_each_piece};
 use crate::kernels::{Matrix, Onto};
 use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
 use crate::{Real, threads};
@@ -69,9 +69,11 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_
         true => (cut(rows, 4), columns),
         false => (rows, cut(columns, COLUMNS)),
     };
-    let c = MatMut::from_row_major_slice_mut(c, rows, columns).try_as_row_major_mut();
-    let c = c.expect("rows of a slice lie side by side");
-    Job { a, b, onto, row: 0, column: 0 }.share(c, piece);
+    let c = MatMut::from_row_major_slice_mut(c, rows, columns);
+    for_each_piece(c, (0, 0), piece, &|c: MatMut<'_, f32>, (row, column)| {
+        let c = c.try_as_row_major_mut().expect("the rows of a piece are slices");
+        ROOM.with_borrow_mut(|room| Job { a, b, onto, row, column }.multiply(c, room));
+    });
 }
 
 /// A piece of the result: some rows and columns.
@@ -139,25 +141,6 @@ struct Panel<'a> {
 }
 
 impl Job<'_> {
-    /// The product in pieces of at most so many rows and columns, on all threads.
-    #[target_feature(enable = "avx512f")]
-    fn share(self, c: Out<'_>, piece: (usize, usize)) {
-        let (rows, columns) = piece;
-        if c.nrows() > rows {
-            let half = c.nrows().div_ceil(rows) / 2 * rows;
-            let (c, lower) = c.split_at_row_mut(half);
-            let below = Job { row: self.row + half, ..self };
-            threads::join(|| self.share(c, piece), || below.share(lower, piece));
-        } else if c.ncols() > columns {
-            let half = c.ncols().div_ceil(columns) / 2 * columns;
-            let (c, right) = c.split_at_col_mut(half);
-            let beside = Job { column: self.column + half, ..self };
-            threads::join(|| self.share(c, piece), || beside.share(right, piece));
-        } else {
-            ROOM.with_borrow_mut(|room| self.multiply(c, room));
-        }
-    }
-
     #[target_feature(enable = "avx512f")]
     fn multiply(self, mut c: Out<'_>, room: &mut Room) {
         let (inner, columns) = (self.b.rows, c.ncols());
