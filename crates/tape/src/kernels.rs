@@ -146,13 +146,13 @@ pub(crate) fn sum_rows<E: Real>(x: &[E], out: &mut [E]) {
     let width = out.len();
     let (rows, block) = (x.len() / width, ROWS * width);
     if rows <= ROWS {
-        return at_best_level(SumRows { x, out });
+        return sum_few_rows(x, out);
     }
     let mut sums = Scratch::<E>::filled(rows.div_ceil(ROWS) * width, E::ZERO);
     let blocks = MANY.div_ceil(block);
     threads::for_each_block(&mut sums, blocks * width, |k, sums| {
         let x = x[k * blocks * block..].chunks(block);
-        x.zip(sums.chunks_exact_mut(width)).for_each(|(x, out)| at_best_level(SumRows { x, out }));
+        x.zip(sums.chunks_exact_mut(width)).for_each(|(x, out)| sum_few_rows(x, out));
     });
     add_pairs(&mut sums, rows, width);
     out.copy_from_slice(&sums[..width]);
@@ -167,6 +167,15 @@ fn add_pairs<E: Real>(sums: &mut [E], rows: usize, width: usize) {
         add_pairs(upper, rows - half, width);
         lower[..width].iter_mut().zip(&*upper).for_each(|(sum, &x)| *sum += x);
     }
+}
+
+/// The sum of rows in their order.
+fn sum_few_rows<E: Real>(x: &[E], out: &mut [E]) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::vector::avx512::sum_rows(x, out) {
+        return;
+    }
+    at_best_level(SumRows { x, out });
 }
 
 struct SumRows<'a, E> {
@@ -223,6 +232,28 @@ mod tests {
             let right = sum(x);
             let same = found.bits() == right.bits() || found.is_nan() && right.is_nan();
             assert!(same, "{found} instead of {right}: number {k} of {count} runs of {length}");
+        }
+    }
+
+    fn narrow_rows_are_columns<E: Real>(rows: usize, width: usize) {
+        const WIDE: usize = 40;
+        let wide = numbers::<E>(rows * WIDE);
+        let mut of_wide = [E::ONE; WIDE];
+        sum_rows(&wide, &mut of_wide);
+        let narrow: Vec<E> = wide.chunks(WIDE).flat_map(|row| &row[..width]).copied().collect();
+        let mut of_narrow = vec![E::ONE; width];
+        sum_rows(&narrow, &mut of_narrow);
+        let bits = |x: &[E]| x.iter().map(|x| x.bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&of_narrow), bits(&of_wide[..width]), "{rows} rows of {width}");
+    }
+
+    #[test]
+    fn sums_of_rows_have_the_same_bits_for_every_width() {
+        for rows in [0, 1, 2, 3, 4, 7, 32, 63, 64, 65, 200] {
+            for width in 1..=33 {
+                narrow_rows_are_columns::<f32>(rows, width);
+                narrow_rows_are_columns::<f64>(rows, width);
+            }
         }
     }
 

@@ -6,6 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 mod small;
 #[cfg(target_arch = "x86_64")]
+mod tile;
+#[cfg(target_arch = "x86_64")]
 mod wide;
 
 use faer::linalg::matmul::matmul;

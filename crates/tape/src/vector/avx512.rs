@@ -85,6 +85,34 @@ pub(crate) fn transpose_block(
     }
 }
 
+/// The sum of the rows of `x`, each as long as `out`: first of those that are left over, then of four at a time; if they are
+/// no longer than a vector and that can be done here.
+#[inline]
+pub(crate) fn sum_rows<E: Real>(x: &[E], out: &mut [E]) -> bool {
+    if out.len() > WIDTH || !fits::<E>() {
+        return false;
+    }
+    // SAFETY: the processor has been asked for the instructions above.
+    unsafe { sum_of_rows(singles(x), singles_mut(out)) };
+    true
+}
+
+#[target_feature(enable = "avx512f")]
+fn sum_of_rows(x: &[f32], out: &mut [f32]) {
+    let width = out.len();
+    let fours = x.chunks_exact(4 * width);
+    let mut sum = _mm512_setzero_ps();
+    for row in fours.remainder().chunks_exact(width) {
+        sum = _mm512_add_ps(sum, load(row));
+    }
+    for rows in fours {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|k| k * width).map(|at| load(&rows[at..][..width]));
+        let pairs = _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d));
+        sum = _mm512_add_ps(sum, pairs);
+    }
+    store(sum, out);
+}
+
 /// The sum of each `length` neighbours, no more than a block of [`sum`](crate::kernels::sum) and with its bits, if that
 /// can be done here.
 #[inline]
@@ -154,7 +182,7 @@ fn sums_of_runs(x: &[f32], length: usize) -> __m512 {
 /// The first `count` lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn first_lanes(count: usize) -> __mmask16 {
+pub(crate) fn first_lanes(count: usize) -> __mmask16 {
     assert!(count <= WIDTH);
     ((1_u32 << count) - 1) as __mmask16
 }

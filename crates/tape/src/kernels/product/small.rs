@@ -1,9 +1,10 @@
 //! Products of small matrices, for which the way into the library takes longer than the work: single precision, on
 //! processors with vectors of 512 bits.
 
-use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
+use std::arch::x86_64::_mm512_add_ps;
 
 use super::prepare;
+use super::tile::{Left, Right, sums};
 use crate::Real;
 use crate::kernels::{Matrix, Onto};
 use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
@@ -96,26 +97,13 @@ impl Part<'_> {
     #[target_feature(enable = "avx512f")]
     fn multiply<const ROWS: usize>(&self, c: &mut [f32], onto: Onto<'_, f32>) -> usize {
         let Part { a, b, columns, row, column, width } = *self;
-        let mut sums = [_mm512_setzero_ps(); ROWS];
-        // Two loops: where the left operand lies by columns, one look at the bounds is enough for all rows.
-        if a.transposed {
-            for (b, a) in b.chunks_exact(columns).zip(a.data.chunks_exact(a.rows)) {
-                let b = load(&b[column..][..width]);
-                let a: &[f32; ROWS] = a[row..].first_chunk().expect("rows of the left operand");
-                for (sum, &a) in sums.iter_mut().zip(a) {
-                    *sum = _mm512_fmadd_ps(_mm512_set1_ps(a), b, *sum);
-                }
-            }
-        } else {
-            for (term, b) in b.chunks_exact(columns).enumerate() {
-                let b = load(&b[column..][..width]);
-                let x = &a.data[row * a.columns + term..];
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    *sum = _mm512_fmadd_ps(_mm512_set1_ps(x[r * a.columns]), b, *sum);
-                }
-            }
-        }
-        for (r, sum) in sums.into_iter().enumerate() {
+        let left = match a.transposed {
+            true => Left { data: &a.data[row..], down: 1, along: a.rows },
+            false => Left { data: &a.data[row * a.columns..], down: a.columns, along: 1 },
+        };
+        let right = Right { data: &b[column..], along: columns };
+        let sums = sums::<ROWS, 1>(a.columns, left, right, width);
+        for (r, [sum]) in sums.into_iter().enumerate() {
             let out = &mut c[(row + r) * columns + column..][..width];
             let sum = match onto {
                 Onto::Nothing => sum,

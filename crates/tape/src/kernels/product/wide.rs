@@ -9,14 +9,13 @@
 //! Each element is the sum of its terms in their order, in blocks that depend on their number alone. So its bits do not
 //! depend on the place of the element, nor on how rows or columns are shared among threads.
 
-use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
-};
+use std::arch::x86_64::_mm512_add_ps;
 use std::cell::RefCell;
 
 use faer::mat::MatMut;
 use faer::{ContiguousFwd, reborrow::ReborrowMut};
 
+use super::tile::{Left, Right, sums};
 use super::{PIECE, THINNEST, for_each_piece};
 use crate::kernels::{Matrix, Onto};
 use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
@@ -125,21 +124,6 @@ struct Block {
     columns: usize,
 }
 
-/// Numbers of the left operand for some rows: that of a row and a term is at `row * down + term * along`.
-#[derive(Clone, Copy)]
-struct Left<'a> {
-    data: &'a [f32],
-    down: usize,
-    along: usize,
-}
-
-/// Two vectors of numbers of the right operand for each term, `along` apart.
-#[derive(Clone, Copy)]
-struct Panel<'a> {
-    data: &'a [f32],
-    along: usize,
-}
-
 impl Job<'_> {
     #[target_feature(enable = "avx512f")]
     fn multiply(self, mut c: Out<'_>, room: &mut Room) {
@@ -176,9 +160,9 @@ impl Job<'_> {
             true => {
                 let column = self.column + block.column + k * COLUMNS;
                 let at = term * self.b.columns + column;
-                Panel { data: &self.b.data[at..], along: self.b.columns }
+                Right { data: &self.b.data[at..], along: self.b.columns }
             }
-            false => Panel { data: &copy[k * terms * COLUMNS..], along: COLUMNS },
+            false => Right { data: &copy[k * terms * COLUMNS..], along: COLUMNS },
         };
         for from in (0..rows).step_by(DOWN) {
             let count = DOWN.min(rows - from);
@@ -261,7 +245,7 @@ impl Job<'_> {
         (row, height): (usize, usize),
         panel: usize,
         left: Left<'_>,
-        right: Panel<'_>,
+        right: Right<'_>,
     ) {
         let place = Place { block, row, column: block.column + panel * COLUMNS };
         let wide = block.columns - panel * COLUMNS > WIDTH;
@@ -286,15 +270,11 @@ impl Job<'_> {
         mut c: Out<'_>,
         place: Place,
         left: Left<'_>,
-        right: Panel<'_>,
+        right: Right<'_>,
     ) {
         let Place { block, row, column } = place;
         let width = (V * WIDTH).min(block.column + block.columns - column);
-        // The only difference is what the compiler knows: that rows, or terms, are neighbours.
-        let sums = match left.down {
-            1 => sums::<R, V>(block.terms, Left { down: 1, ..left }, right),
-            _ => sums::<R, V>(block.terms, Left { along: 1, ..left }, right),
-        };
+        let sums = sums::<R, V>(block.terms, left, right, V * WIDTH);
         let onto = if block.term > 0 { Onto::Itself } else { self.onto };
         for (sums, row) in sums.iter().zip(row..) {
             let row = &mut c.rb_mut().row_mut(row).as_slice_mut()[column..][..width];
@@ -318,36 +298,6 @@ struct Place {
     block: Block,
     row: usize,
     column: usize,
-}
-
-/// The sums over `terms` of the products of `R` rows and `V` vectors of columns.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn sums<const R: usize, const V: usize>(
-    terms: usize,
-    left: Left<'_>,
-    right: Panel<'_>,
-) -> [[__m512; V]; R] {
-    assert!(left.data.len() > (R - 1) * left.down + (terms - 1) * left.along);
-    assert!(right.data.len() >= (terms - 1) * right.along + V * WIDTH);
-    let (a, b) = (left.data.as_ptr(), right.data.as_ptr());
-    let mut sums = [[_mm512_setzero_ps(); V]; R];
-    for term in 0..terms {
-        // SAFETY: both slices are as long as has been asked for above.
-        unsafe {
-            let mut vectors = [_mm512_setzero_ps(); V];
-            for (v, vector) in vectors.iter_mut().enumerate() {
-                *vector = _mm512_loadu_ps(b.add(term * right.along + v * WIDTH));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let factor = _mm512_set1_ps(*a.add(r * left.down + term * left.along));
-                for (sum, vector) in sums.iter_mut().zip(vectors) {
-                    *sum = _mm512_fmadd_ps(factor, vector, *sum);
-                }
-            }
-        }
-    }
-    sums
 }
 
 /// So many rows as strips, each by its first row and its height, for which there is code.
