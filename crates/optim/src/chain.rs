@@ -191,7 +191,7 @@ impl<E: Real> Chain<E> {
         let memory = &mut self.memories[place];
         let measured = statistic(&self.stages) != Statistic::None;
         memory.gather(params, &gradients, measured, self.outdated, location)?;
-        memory.each(&gradients, |id, slot, _| begin(&self.stages, params, id, slot));
+        memory.with_gradients().for_each(|(id, slot)| begin(&self.stages, params, id, slot));
 
         let mut first = 0;
         loop {

@@ -183,6 +183,11 @@ impl<E: Real> Memory<E> {
         }
     }
 
+    /// The parameters that have a gradient in this step.
+    pub(crate) fn with_gradients(&mut self) -> impl Iterator<Item = (EntryId, &mut Slot<E>)> {
+        self.slots.iter_mut().filter(|(_, slot)| slot.gradients > 0)
+    }
+
     /// Calls `f` for each parameter that has a gradient in this step, once, in the order of the
     /// recording.
     pub(crate) fn each(
