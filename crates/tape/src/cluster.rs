@@ -173,7 +173,7 @@ fn compute<E: Real>(
             lowering.clear();
         }
         let mut lane = inner.tensors.borrow_mut();
-        scratch.results.drain(..).for_each(|(t, value)| lane.nodes[t as usize].set_value(value));
+        scratch.results.drain(..).for_each(|(t, value)| lane.put_computed(t, value));
     }
     inner.scratch.set(Some(boxed));
 }

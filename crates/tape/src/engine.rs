@@ -221,7 +221,7 @@ impl<E: Real> Recording<E> {
                 match lane.nodes[t as usize].kind {
                     Kind::Leaf | Kind::Constant => {}
                     Kind::Lift { scalar } => f(NodeId::Scalar(scalar)),
-                    Kind::Total { operand } => f(NodeId::Tensor(operand)),
+                    Kind::Total { operand, .. } => f(NodeId::Tensor(operand)),
                     Kind::Elementwise { operands, arity, constants, .. } => {
                         for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
                             f(NodeId::Tensor(operands[k]));

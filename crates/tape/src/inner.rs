@@ -20,7 +20,7 @@ use crate::scalar::lane::{LaneMark, ScalarLane};
 use crate::scalar::opcode::Opcode;
 use crate::{Real, Tensor, recycle, registry};
 
-pub(crate) use calls::{Call, Held};
+pub(crate) use calls::{Call, Calls, Held};
 pub(crate) use nodes::{Nodes, TensorNode};
 
 /// What a leaf is called by those who do not see the tape, such as a parameter store.
@@ -47,8 +47,8 @@ pub(crate) enum Kind {
     /// An elementwise operation; bit `k` of `constants` says that operand `k` is in the constant
     /// pool.
     Elementwise { opcode: Opcode, operands: [u32; MAX_OPERANDS], arity: u8, constants: u8 },
-    /// The sum of all elements.
-    Total { operand: u32 },
+    /// The sum of all elements, or their mean.
+    Total { operand: u32, mean: bool },
     /// An output of a call.
     Output { call: u32 },
 }
@@ -56,12 +56,10 @@ pub(crate) enum Kind {
 /// The tensor lane.
 pub(crate) struct TensorLane<E: Real> {
     pub(crate) nodes: Nodes<E>,
-    pub(crate) calls: Vec<Call<E>>,
+    pub(crate) calls: Calls<E>,
     /// The operation of each call, and behind them those of earlier runs, whose places are used
     /// again.
     ops: Vec<Rc<dyn Op<E>>>,
-    /// Those of earlier calls, empty, for later ones.
-    spares: Vec<Rc<Held<E>>>,
 }
 
 impl<E: Real> TensorLane<E> {
@@ -85,9 +83,18 @@ impl<E: Real> TensorLane<E> {
         node.value.is_none() && node.pending == 1 && is_cheap
     }
 
-    /// An empty list for the tensors of the next call.
-    pub(crate) fn spare(&mut self) -> Rc<Held<E>> {
-        self.spares.pop().unwrap_or_default()
+    /// Puts the value of a pending node in its place, as it was computed: that of a mean is the sum.
+    pub(crate) fn put_computed(&mut self, t: u32, mut value: Tensor<E>) {
+        if let Kind::Total { operand, mean: true } = self.nodes[t as usize].kind {
+            let count = self.count(operand);
+            value.as_mut_slice().iter_mut().for_each(|sum| *sum /= count);
+        }
+        self.nodes[t as usize].set_value(value);
+    }
+
+    /// How many elements a node has, as a number to divide by.
+    pub(crate) fn count(&self, t: u32) -> E {
+        E::lit(self.nodes[t as usize].shape.elements() as f64)
     }
 
     /// Makes `op` that of the call which is recorded next.
@@ -124,11 +131,7 @@ impl<E: Real> TensorLane<E> {
     }
 
     fn truncate(&mut self, nodes: usize, calls: usize) {
-        // Backward, so that the first call of the next recording gets what the first one had, whose lists have grown. Buffers
-        // go back to the pool with their last owner, which is the node.
-        for call in self.calls.drain(calls.min(self.calls.len())..).rev() {
-            self.spares.extend(call.held.and_then(Held::emptied));
-        }
+        self.calls.truncate(calls);
         self.nodes.truncate(nodes);
     }
 }
@@ -183,9 +186,8 @@ impl<E: Real> Inner<E> {
             scalars: ScalarLane::new(settings.detail),
             tensors: RefCell::new(TensorLane {
                 nodes: Nodes::new(),
-                calls: Vec::new(),
+                calls: Calls::new(),
                 ops: Vec::new(),
-                spares: Vec::new(),
             }),
             rules: RefCell::new(RuleTable::new()),
             scratch: Cell::default(),

@@ -126,12 +126,21 @@ pub struct Outputs<E: Real> {
 }
 
 impl<E: Real> Outputs<E> {
+    /// Those of an operation that has not announced any.
     #[inline]
-    pub(crate) fn new(name: &'static str, shapes: Shapes) -> Self {
-        let (tensors, residuals) = Default::default();
-        let mut outputs = Outputs { name, shapes, tensors, residuals, rows: None };
-        outputs.shapes.iter().for_each(|_| outputs.tensors.push(None));
-        outputs
+    pub(crate) fn new() -> Self {
+        let (shapes, tensors, residuals) = Default::default();
+        Outputs { name: "", shapes, tensors, residuals, rows: None }
+    }
+
+    /// Takes down what [`Op::infer`] has announced.
+    #[inline]
+    pub(crate) fn announce(&mut self, name: &'static str, mut shapes: Shapes) {
+        self.name = name;
+        for shape in shapes.drain(..) {
+            self.shapes.push(shape);
+            self.tensors.push(None);
+        }
     }
 
     /// The shape of output `k`.

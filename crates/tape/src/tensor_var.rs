@@ -7,9 +7,11 @@ mod operators;
 use std::fmt;
 use std::panic::Location;
 
+pub(crate) use apply::try_apply_one;
 pub use apply::{apply_op, try_apply_op};
 
 use crate::elementary::sealed::Sealed;
+use crate::error::expect;
 use crate::inner::{Inner, Kind, Label, TensorLane, TensorNode};
 use crate::op::Op;
 use crate::registry::{self, NO_TAPE};
@@ -184,7 +186,7 @@ impl<E: Real> TensorVar<E> {
     /// Applies an operation with one output.
     #[track_caller]
     pub fn apply_op<O: Op<E>>(self, op: O) -> Self {
-        apply_op(op, &[self])[0]
+        expect(try_apply_one(op, &[self]))
     }
 }
 

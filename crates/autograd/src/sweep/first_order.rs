@@ -433,15 +433,16 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         });
         let mut leaves = Recycled::empty();
         for t in 0..self.tensors.len() as u32 {
-            let Some(cotangent) = self.tensors[t as usize].take() else {
+            // A cotangent is large: it is looked at before it is moved.
+            if self.tensors[t as usize].is_none() {
                 continue;
-            };
+            }
             let info = self.recording.tensor_info(t);
             let wanted = match variables {
                 Some(_) => self.is_asked(t),
                 None => info.leaf,
             };
-            if wanted {
+            if let Some(cotangent) = self.tensors[t as usize].take_if(|_| wanted) {
                 let leaf = self.recording.tensor(t);
                 let value = cotangent.into_tensor(leaf);
                 leaves.push(LeafCotangent { leaf, label: info.label, value });

@@ -13,7 +13,8 @@ const MOST: usize = 4096;
 /// As many are computed when they are recorded: to find out later that nothing else is to be done in one pass with them takes
 /// longer than the pass.
 const LITTLE: usize = 512;
-/// As many elements at a time where an operand is a number, which has to be repeated.
+/// As many elements at a time where an operand is a number, which has to be repeated; or [`LITTLE`], where there is one
+/// number.
 const CHUNK: usize = 128;
 
 /// Computes a node that has just been recorded if it is work over few elements whose operands are there: the instructions
@@ -25,7 +26,7 @@ pub(crate) fn compute_if_little<E: Real>(inner: &Inner<E>, lane: &mut TensorLane
     }
     let node = &lane.nodes[t as usize];
     let value = match node.kind {
-        Kind::Total { operand } => match &lane.nodes[operand as usize].value {
+        Kind::Total { operand, .. } => match &lane.nodes[operand as usize].value {
             Some(operand) if FEW.contains(&operand.len()) => {
                 Some(Tensor::recycled(Shape::scalar(), sum(operand.as_slice())))
             }
@@ -35,7 +36,7 @@ pub(crate) fn compute_if_little<E: Real>(inner: &Inner<E>, lane: &mut TensorLane
         _ => None,
     };
     if let Some(value) = value {
-        lane.nodes[t as usize].set_value(value);
+        lane.put_computed(t, value);
     }
 }
 
@@ -106,19 +107,30 @@ impl Call {
         are_numbers: u8,
         out: &mut [E],
     ) {
-        // One operand at least has all elements. Mostly there is one other, and rows take longer to fill than to read.
-        if self.arity == 2 {
-            let row = [numbers[usize::from(are_numbers == 0b10)]; CHUNK];
-            self.run_with_rows(operands, are_numbers, &[&row], out);
+        // One operand at least has all elements. Mostly there is one other, or the numbers are the same, and rows take longer to
+        // fill than to read.
+        let is_number = |k: usize| are_numbers >> k & 1 == 1;
+        let first = numbers[are_numbers.trailing_zeros() as usize];
+        let is_other = |k: usize| is_number(k) && numbers[k].bits() != first.bits();
+        if !(0..self.arity).any(is_other) {
+            let (short, long);
+            let row: &[E] = if out.len() <= CHUNK {
+                short = [first; CHUNK];
+                &short
+            } else {
+                long = [first; LITTLE];
+                &long
+            };
+            self.run_with_rows(operands, are_numbers, &[row; MAX_OPERANDS - 1], out);
         } else {
-            let numbers = (0..self.arity).filter(|k| are_numbers >> k & 1 == 1).map(|k| numbers[k]);
+            let numbers = (0..self.arity).filter(|&k| is_number(k)).map(|k| numbers[k]);
             let mut rows = [[E::ZERO; CHUNK]; MAX_OPERANDS - 1];
             rows.iter_mut().zip(numbers).for_each(|(row, number)| row.fill(number));
             self.run_with_rows(operands, are_numbers, &rows.each_ref().map(|row| &row[..]), out);
         }
     }
 
-    /// The same with each of the numbers as a row.
+    /// The same with each of the numbers as a row, all of one length.
     fn run_with_rows<E: Real>(
         &self,
         operands: [&[E]; MAX_OPERANDS],
@@ -126,13 +138,14 @@ impl Call {
         rows: &[&[E]],
         out: &mut [E],
     ) {
-        for (chunk, out) in out.chunks_mut(CHUNK).enumerate() {
+        let length = rows[0].len();
+        for (chunk, out) in out.chunks_mut(length).enumerate() {
             let mut rows = rows.iter();
             let mut pieces: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
             for (k, piece) in pieces[..self.arity].iter_mut().enumerate() {
                 *piece = match are_numbers >> k & 1 {
                     1 => &rows.next().expect("a row for each number")[..out.len()],
-                    _ => &operands[k][chunk * CHUNK..][..out.len()],
+                    _ => &operands[k][chunk * length..][..out.len()],
                 };
             }
             self.run(pieces, out);

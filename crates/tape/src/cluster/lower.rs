@@ -140,7 +140,7 @@ impl<E: Real> Lowering<E> {
     /// Writes what is missing for the value of `root`.
     fn value(&mut self, inner: &Inner<E>, lane: &TensorLane<E>, root: u32) {
         self.roots.push(root);
-        if let Kind::Total { operand } = lane.nodes[root as usize].kind {
+        if let Kind::Total { operand, .. } = lane.nodes[root as usize].kind {
             if is_pending(lane, operand) {
                 self.collect(lane, operand);
             }

@@ -37,7 +37,7 @@ pub(super) struct Schedule {
 pub(super) fn pending_operands<E: Real>(lane: &TensorLane<E>, t: u32) -> impl Iterator<Item = u32> {
     let (operands, arity, constants) = match lane.nodes[t as usize].kind {
         Kind::Elementwise { operands, arity, constants, .. } => (operands, arity, constants),
-        Kind::Total { operand } => ([operand; MAX_OPERANDS], 1, 0),
+        Kind::Total { operand, .. } => ([operand; MAX_OPERANDS], 1, 0),
         _ => ([0; MAX_OPERANDS], 0, 0),
     };
     (0..arity as usize)
@@ -62,7 +62,7 @@ fn is_uncopied<E: Real>(lane: &TensorLane<E>, t: u32) -> bool {
 /// The shape that the program of a pending node runs over.
 pub(super) fn extent<E: Real>(lane: &TensorLane<E>, t: u32) -> &Shape {
     match lane.nodes[t as usize].kind {
-        Kind::Total { operand } => &lane.nodes[operand as usize].shape,
+        Kind::Total { operand, .. } => &lane.nodes[operand as usize].shape,
         _ => &lane.nodes[t as usize].shape,
     }
 }

@@ -50,10 +50,15 @@ pub(crate) fn name<E: Real>(inner: &Inner<E>, id: NodeId) -> &'static str {
         Kind::Leaf => "leaf",
         Kind::Constant => "constant",
         Kind::Lift { .. } => "to_tensor",
-        Kind::Total { .. } => "sum",
+        Kind::Total { mean, .. } => name_of_total(mean),
         Kind::Elementwise { opcode, .. } => opcode_name(inner, opcode),
         Kind::Output { call } => inner.tensors.borrow().op(call).name(),
     }
+}
+
+/// The name of a sum of all elements, or of their mean.
+pub(super) fn name_of_total(mean: bool) -> &'static str {
+    if mean { "mean" } else { "sum" }
 }
 
 /// The arguments of the operation of a node, in their order.
@@ -97,7 +102,7 @@ fn tensor_arguments<E: Real>(inner: &Inner<E>, t: u32) -> Arguments<E> {
     match lane.nodes[t as usize].kind {
         Kind::Leaf | Kind::Constant => Arguments::new(),
         Kind::Lift { scalar } => [Argument::Node(NodeId::Scalar(scalar))].into_iter().collect(),
-        Kind::Total { operand } => [tensor(operand)].into_iter().collect(),
+        Kind::Total { operand, .. } => [tensor(operand)].into_iter().collect(),
         Kind::Output { call } => {
             lane.calls[call as usize].inputs.iter().map(|&t| tensor(t)).collect()
         }

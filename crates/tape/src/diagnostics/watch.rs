@@ -87,8 +87,12 @@ impl Watch {
         }
         let kind = inner.tensors.borrow().nodes[t as usize].kind;
         match kind {
-            Kind::Total { operand } => {
-                self.look_at_call("sum", &[cluster::force(inner, operand)], &[value]);
+            Kind::Total { operand, mean } => {
+                self.look_at_call(
+                    node::name_of_total(mean),
+                    &[cluster::force(inner, operand)],
+                    &[value],
+                );
             }
             Kind::Elementwise { opcode, operands, arity, constants } => {
                 let argument = |k: usize| match constants >> k & 1 {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Recording, fit};
-use crate::inner::{Call, Held, Kind};
+use crate::inner::{Call, Held, Kind, TensorLane};
 use crate::kernel_rule::{KernelCall, Place, add_to};
 use crate::registry::NO_TAPE;
 use crate::{Real, Shape, Tensor, TensorVar, recycle};
@@ -119,12 +119,24 @@ impl<E: Real> Recording<E> {
         value.filter(|value| value.shape() == shape)
     }
 
-    /// The value of a cotangent, if it has been computed and has the shape of node `t`.
+    /// The value of a cotangent that is about to be used up, if it has been computed and has the shape of node `t`. Where
+    /// nothing else was made of it, the node lets go of it: then it is pending, as it was.
     fn computed_for(&self, g: TensorVar<E>, t: u32) -> Option<Tensor<E>> {
         let g = self.tensor_id(g)?;
-        let lane = self.inner.tensors.borrow();
+        let mut lane = self.inner.tensors.borrow_mut();
         let value = lane.nodes[g as usize].value.as_ref();
-        value.filter(|value| *value.shape() == lane.nodes[t as usize].shape).cloned()
+        let value = value.filter(|value| *value.shape() == lane.nodes[t as usize].shape)?;
+        match self.is_last(&lane, g) {
+            true => lane.nodes[g as usize].take_value(g),
+            false => Some(value.clone()),
+        }
+    }
+
+    /// Whether a node is elementwise work of the sweep under way of which no other was made.
+    fn is_last(&self, lane: &TensorLane<E>, g: u32) -> bool {
+        let node = &lane.nodes[g as usize];
+        let is_own = self.inner.start_of_tail().is_some_and(|tail| g >= tail);
+        is_own && node.uses == 0 && matches!(node.kind, Kind::Elementwise { .. })
     }
 
     /// The node of a value that the sweep under way has recorded.
@@ -137,24 +149,17 @@ impl<E: Real> Recording<E> {
     /// constants that it alone was made of: the cotangents of the operation before. Whoever asks for it all the
     /// same finds it pending, as it was.
     pub(super) fn free(&self, g: TensorVar<E>) {
-        let Some(tail) = self.inner.start_of_tail() else {
-            return;
-        };
-        if self.tensor_id(g).is_none_or(|t| t < tail) {
-            return;
-        }
+        let Some(g) = self.on_tail(g) else { return };
         let mut lane = self.inner.tensors.borrow_mut();
-        let node = &mut lane.nodes[g.index as usize];
-        let Kind::Elementwise { operands, arity, constants, .. } = node.kind else {
-            return;
-        };
-        if node.uses > 0 {
+        if !self.is_last(&lane, g) {
             return;
         }
-        if let Some(value) = node.value.take() {
+        let node = &mut lane.nodes[g as usize];
+        if let Some(value) = node.take_value(g) {
             recycle::give(value.into_buffer());
         }
-        (node.pending, node.low) = (1, g.index);
+        let Kind::Elementwise { operands, arity, constants, .. } = node.kind else { return };
+        let tail = self.inner.start_of_tail().unwrap_or_default();
         for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
             let node = &mut lane.nodes[operands[k] as usize];
             if operands[k] >= tail

@@ -118,9 +118,10 @@ impl<E: Real> Recording<E> {
                     },
                 );
             }
-            Kind::Total { operand } => {
+            Kind::Total { operand, mean } => {
                 if let Some(g) = cotangents[0].filter(|_| needed(NodeId::Tensor(operand))) {
-                    sink(NodeId::Tensor(operand), g);
+                    let count = mean.then(|| self.inner.tensors.borrow().count(operand));
+                    sink(NodeId::Tensor(operand), count.map_or(g, |count| g / count));
                 }
             }
             Kind::Output { call, .. } => {

@@ -31,6 +31,12 @@ impl<E: Real> TensorNode<E> {
         self.value = Some(value);
         self.pending = 0;
     }
+
+    /// Takes the value of an elementwise node, whose number is `own`, away: it is pending, then, as it was.
+    pub(crate) fn take_value(&mut self, own: u32) -> Option<Tensor<E>> {
+        (self.pending, self.low) = (1, own);
+        self.value.take()
+    }
 }
 
 /// The nodes in their order, and behind them the places of earlier ones: a node is large, so it is written where it

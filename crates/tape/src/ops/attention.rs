@@ -12,7 +12,7 @@ pub use packed::{multi_head_attention, try_multi_head_attention};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::{Room, Scratch};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::threads::{available, for_each_block};
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 use head::{Head, Inputs, Mask};
@@ -417,5 +417,5 @@ pub fn try_scaled_dot_product_attention<E: Real>(
     let Attention { causal, scale, mask } = attention;
     let mut inputs: SmallVec<[TensorVar<E>; 4]> = smallvec![q, k, v];
     inputs.extend(mask);
-    Ok(try_apply_op(DotProduct(Settings { causal, scale }), &inputs)?[0])
+    try_apply_one(DotProduct(Settings { causal, scale }), &inputs)
 }

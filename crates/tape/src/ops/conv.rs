@@ -12,7 +12,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 pub use other::{Conv1d, Conv3d, IntoTriple};
@@ -241,7 +241,7 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let inputs: SmallVec<[TensorVar<E>; 3]> =
             [self, weight].into_iter().chain(bias.into()).collect();
-        Ok(try_apply_op(Convolution(options), &inputs)?[0])
+        try_apply_one(Convolution(options), &inputs)
     }
 }
 

@@ -309,7 +309,7 @@ impl<E: Real> TensorVar<E> {
     pub fn try_index_select(self, axis: isize, indices: impl Into<Indices>) -> Result<Self, Error> {
         let axis = self.try_axis("index_select", axis)?;
         let op = IndexSelect { axis, indices: indices.into() };
-        Ok(crate::try_apply_op(op, &[self])?[0])
+        crate::tensor_var::try_apply_one(op, &[self])
     }
 
     /// The rows of a table at `indices`: of a table `[n, d]` the rows `[indices, d]`, of a table `[n]`
@@ -354,7 +354,7 @@ impl<E: Real> TensorVar<E> {
                 location: std::panic::Location::caller(),
             });
         }
-        Ok(crate::try_apply_op(IndexSelect { axis: 0, indices }, &[self])?[0])
+        crate::tensor_var::try_apply_one(IndexSelect { axis: 0, indices }, &[self])
     }
 
     /// At each place of a tensor of the given shape, the element of this one whose index along
@@ -391,7 +391,7 @@ impl<E: Real> TensorVar<E> {
     ) -> Result<Self, Error> {
         let axis = self.try_axis("gather", axis)?;
         let op = Gather { axis, indices: indices.into(), shape: shape.into() };
-        Ok(crate::try_apply_op(op, &[self])?[0])
+        crate::tensor_var::try_apply_one(op, &[self])
     }
 }
 

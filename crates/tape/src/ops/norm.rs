@@ -9,7 +9,7 @@ use crate::error::expect;
 use crate::kernels::fold_lanes;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Room;
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
@@ -269,6 +269,6 @@ impl<E: Real> TensorVar<E> {
         bias: TensorVar<E>,
         eps: f64,
     ) -> Result<Self, Error> {
-        Ok(try_apply_op(LayerNorm { eps }, &[self, gain, bias])?[0])
+        try_apply_one(LayerNorm { eps }, &[self, gain, bias])
     }
 }

@@ -137,7 +137,7 @@ impl<E: Real> TensorVar<E> {
         let indices = indices.into();
         self.check_source("scatter_add", axis, &indices, source, Fit::Within, Shape::elements)?;
         let into = self.shape();
-        Ok(self + crate::try_apply_op(ScatterAdd { axis, indices, into }, &[source])?[0])
+        Ok(self + crate::tensor_var::try_apply_one(ScatterAdd { axis, indices, into }, &[source])?)
     }
 
     /// The tensor with slices of `source` added at the given indices of an axis, one index a slice. Where
@@ -166,7 +166,7 @@ impl<E: Real> TensorVar<E> {
         let indices = indices.into();
         self.check_source("index_add", axis, &indices, source, Fit::Equal, |shape| shape[axis])?;
         let len = self.shape()[axis];
-        Ok(self + crate::try_apply_op(IndexAdd { axis, indices, len }, &[source])?[0])
+        Ok(self + crate::tensor_var::try_apply_one(IndexAdd { axis, indices, len }, &[source])?)
     }
 
     /// The elements at given places of the tensor in row-major order, as a vector.

@@ -12,7 +12,7 @@ use super::conv::window::{IntoPair, Window, image};
 use super::index::Indices;
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::threads::{for_each_block, for_each_pair_of_blocks};
 use crate::vector::{Arithmetic, Task, at_best_level};
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
@@ -414,7 +414,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`max_pool2d`](Self::max_pool2d) panics.
     #[track_caller]
     pub fn try_max_pool2d(self, options: impl Into<Pool2d>) -> Result<Self, Error> {
-        Ok(try_apply_op(MaxPool(options.into()), &[self])?[0])
+        try_apply_one(MaxPool(options.into()), &[self])
     }
 
     /// The mean of each window of images `[n, c, h, w]`; shapes are those of
@@ -442,6 +442,6 @@ impl<E: Real> TensorVar<E> {
     /// Where [`avg_pool2d`](Self::avg_pool2d) panics.
     #[track_caller]
     pub fn try_avg_pool2d(self, options: impl Into<Pool2d>) -> Result<Self, Error> {
-        Ok(try_apply_op(AvgPool(options.into()), &[self])?[0])
+        try_apply_one(AvgPool(options.into()), &[self])
     }
 }

@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::error::expect;
 use crate::kernels::{Matrix, Onto, PIECE};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// The products of the matrices in the last two axes of `a` and `b`, each of which may be taken
@@ -208,11 +208,11 @@ impl<E: Real> TensorVar<E> {
             let mut shape = a.shape();
             let inner = shape[shape.rank() - 1];
             let rows = shape[..shape.rank() - 1].iter().product::<usize>();
-            let flat = try_apply_op(op, &[a.reshape([rows, inner]), b])?[0];
+            let flat = try_apply_one(op, &[a.reshape([rows, inner]), b])?;
             shape.set(shape.rank() - 1, flat.shape()[1]);
             flat.reshape(shape)
         } else {
-            try_apply_op(op, &[a, b])?[0]
+            try_apply_one(op, &[a, b])?
         };
         // The axes that the vectors were given go again.
         let product = if right.rank() == 1 { product.squeeze(-1) } else { product };

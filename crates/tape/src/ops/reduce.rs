@@ -340,7 +340,7 @@ impl<E: Real> TensorVar<E> {
         if self.is_constant() {
             self
         } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
-            self.total()
+            self.total(false)
         } else if let Some(sums) = self.sums_of_rows(over) {
             self.apply_done(Sum(over), sums)
         } else {
@@ -362,6 +362,9 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn reduce_mean(self, over: Over) -> Self {
+        if !self.is_constant() && !over.keep && over.axes == AxisSet::all(self.rank()) {
+            return self.total(true);
+        }
         let count = over.count(&self.shape());
         self.reduce_sum(over) / E::lit(count as f64)
     }

@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// `reshape`: the cotangent in the old shape.
@@ -165,7 +165,7 @@ impl<E: Real> TensorVar<E> {
     /// If the number of elements differs.
     #[track_caller]
     pub fn try_reshape(self, shape: impl Into<Shape>) -> Result<Self, Error> {
-        Ok(try_apply_op(Reshape(shape.into()), &[self])?[0])
+        try_apply_one(Reshape(shape.into()), &[self])
     }
 
     /// The axes in another order: axis `k` of the result is axis `axes[k]` of this tensor.

@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, IntoAxes, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// The element at an index is the one at `offset` plus the index times the strides; an element may be
@@ -327,6 +327,6 @@ impl<E: Real> TensorVar<E> {
         view.shape.push(rows.min(columns));
         view.strides.truncate(shape.rank() - 2);
         view.strides.push(columns as isize + 1);
-        Ok(try_apply_op(view, &[self])?[0].sum_axes(-1))
+        Ok(try_apply_one(view, &[self])?.sum_axes(-1))
     }
 }

@@ -90,7 +90,7 @@ fn read_tensor<E: Real>(inner: &Inner<E>, t: u32) -> Node<E> {
         Kind::Leaf => Node::Leaf,
         Kind::Constant => tensor.value.as_ref().map_or(Node::Tensor, |v| Node::Constant(v.item())),
         Kind::Lift { scalar } => Node::Same(NodeId::Scalar(scalar)),
-        Kind::Total { operand } if lane.nodes[operand as usize].shape.rank() == 0 => {
+        Kind::Total { operand, .. } if lane.nodes[operand as usize].shape.rank() == 0 => {
             Node::Same(NodeId::Tensor(operand))
         }
         Kind::Total { .. } => Node::Tensor,

@@ -2,13 +2,14 @@
 
 use std::panic::Location;
 use std::rc::Rc;
+use std::slice::from_ref;
 
 use smallvec::{SmallVec, smallvec};
 
 use super::TensorVar;
 use crate::diagnostics::profile::bytes;
 use crate::error::expect;
-use crate::inner::{Call, Held, Inner, Kind, TensorLane};
+use crate::inner::{Held, Inner, Kind, TensorLane};
 use crate::op::{Misfit, Op, Outputs};
 use crate::ops::index::Rows;
 use crate::registry::{self, NO_TAPE};
@@ -28,14 +29,31 @@ pub fn try_apply_op<E: Real, O: Op<E>>(
     op: O,
     inputs: &[TensorVar<E>],
 ) -> Result<SmallVec<[TensorVar<E>; 3]>, Error> {
-    let done = Done::by(&op, inputs)?;
-    Ok(record(op, done))
+    let mut done = Done::nothing();
+    done.apply(&op, inputs)?;
+    let first = record(op, &mut done);
+    let outputs = 0..done.outputs.tensors.len() as u32;
+    Ok(outputs.map(|k| TensorVar::on_tape(first.index + k, first.tag)).collect())
+}
+
+/// Applies an operation with one output; see [`try_apply_op`].
+///
+/// # Errors
+/// As there.
+#[track_caller]
+pub(crate) fn try_apply_one<E: Real, O: Op<E>>(
+    op: O,
+    inputs: &[TensorVar<E>],
+) -> Result<TensorVar<E>, Error> {
+    let mut done = Done::nothing();
+    done.apply(&op, inputs)?;
+    Ok(record(op, &mut done))
 }
 
 /// An operation that has been done, and is to be recorded.
 ///
 /// What is done for an operation is the same code for all of them. Only the place that it gets in the recording is
-/// compiled for each.
+/// compiled for each. It is large, so it is filled where it is.
 struct Done<E: Real> {
     inputs: SmallVec<[u32; 6]>,
     outputs: Outputs<E>,
@@ -45,9 +63,14 @@ struct Done<E: Real> {
 }
 
 impl<E: Real> Done<E> {
+    fn nothing() -> Self {
+        let (inputs, outputs) = (SmallVec::new(), Outputs::new());
+        Done { inputs, outputs, held: None, rows: None, tag: NO_TAPE }
+    }
+
     /// Does an operation.
     #[track_caller]
-    fn by(op: &dyn Op<E>, inputs: &[TensorVar<E>]) -> Result<Self, Error> {
+    fn apply(&mut self, op: &dyn Op<E>, inputs: &[TensorVar<E>]) -> Result<(), Error> {
         let name = op.name();
         assert!(
             !inputs.is_empty(),
@@ -59,35 +82,37 @@ impl<E: Real> Done<E> {
             )
         };
         let tag = on_tape.tag;
-        let mut held = registry::find::<E>(tag).0.tensors.borrow_mut().spare();
+        let mut held = registry::find::<E>(tag).0.tensors.borrow_mut().calls.spare();
         let lists = Rc::get_mut(&mut held).expect("what nobody uses has one owner");
-        let numbers = gather(inputs, tag, &mut lists.inputs);
+        gather(inputs, tag, &mut self.inputs, &mut lists.inputs);
         let values = &lists.inputs[..];
         let mut shapes: SmallVec<[&Shape; 6]> = SmallVec::new();
         values.iter().for_each(|value| shapes.push(value.shape()));
-        let out_shapes = match op.infer(&shapes) {
-            Ok(out_shapes) => out_shapes,
+        let outputs = &mut self.outputs;
+        match op.infer(&shapes) {
+            Ok(out_shapes) => outputs.announce(name, out_shapes),
             Err(misfit) => return Err(misfit.into_error(name, &shapes)),
-        };
-        assert!(!out_shapes.is_empty(), "{name}: infer announces no outputs");
-        if let Some(detail) = out_shapes.iter().find_map(Shape::flaw) {
+        }
+        assert!(!outputs.shapes.is_empty(), "{name}: infer announces no outputs");
+        if let Some(detail) = outputs.shapes.iter().find_map(Shape::flaw) {
             return Err(Error::shape(name, &shapes, detail));
         }
-        let mut outputs = Outputs::new(name, out_shapes);
-        let rows = match forward(op, values, &mut outputs, tag) {
+        self.rows = match forward(op, values, outputs, tag) {
             Ok(rows) => rows,
             Err(misfit) => return Err(misfit.into_error(name, &shapes)),
         };
         drop(shapes);
         if op.kernel().is_some() {
-            lists.outputs.extend(outputs.tensors.iter().flatten().cloned());
+            let made = outputs.tensors.iter().flatten();
+            made.for_each(|output| lists.outputs.extend_from_slice(from_ref(output)));
         }
         lists.residuals.extend(outputs.residuals.drain(..));
-        Ok(Done { inputs: numbers, outputs, held: Some(held), rows, tag })
+        (self.held, self.tag) = (Some(held), tag);
+        Ok(())
     }
 }
 
-/// The numbers of the inputs; appends their values. Constants without a tape become nodes.
+/// Appends the numbers of the inputs, and their values. Constants without a tape become nodes.
 ///
 /// # Panics
 /// Unless all belong to one tape.
@@ -95,9 +120,9 @@ impl<E: Real> Done<E> {
 fn gather<E: Real>(
     inputs: &[TensorVar<E>],
     tag: u32,
+    numbers: &mut SmallVec<[u32; 6]>,
     values: &mut Vec<Tensor<E>>,
-) -> SmallVec<[u32; 6]> {
-    let mut numbers = SmallVec::new();
+) {
     for &input in inputs {
         let input = match input.tag {
             NO_TAPE => {
@@ -108,9 +133,15 @@ fn gather<E: Real>(
         let (inner, _) = registry::find::<E>(tag);
         inner.assert_owns(input.tag);
         numbers.push(input.index);
+        // Copied from where it is to where it goes: what is put down in between is waited for.
+        let lane = inner.tensors.borrow();
+        if let Some(value) = &input.node(&lane).value {
+            values.extend_from_slice(from_ref(value));
+            continue;
+        }
+        drop(lane);
         values.push(input.value_on(inner));
     }
-    numbers
 }
 
 /// Computes the outputs, and looks at them where somebody wants to know. Gives the rows that are the output, if they stay
@@ -144,45 +175,37 @@ fn forward<E: Real>(
     Ok(rows)
 }
 
-/// Records an operation that has been done.
+/// Records an operation that has been done; gives its first output.
 #[track_caller]
-fn record<E: Real, O: Op<E>>(op: O, done: Done<E>) -> SmallVec<[TensorVar<E>; 3]> {
+fn record<E: Real, O: Op<E>>(op: O, done: &mut Done<E>) -> TensorVar<E> {
     // The operation was the user's code: the tape is looked up again, and so are the inputs. An operation whose place this one takes
     // is dropped when the tape is free, as that is the user's code, too.
     let _displaced;
     let (inner, tag) = registry::find::<E>(done.tag);
     let mut lane = inner.tensors.borrow_mut();
     _displaced = lane.put_op(op);
-    push_call(inner, &mut lane, done, tag)
+    TensorVar::on_tape(push_call(inner, &mut lane, done), tag)
 }
 
-/// Records a call whose operation is in its place.
+/// Records a call whose operation is in its place; gives the number of the first output.
 #[track_caller]
-fn push_call<E: Real>(
-    inner: &Inner<E>,
-    lane: &mut TensorLane<E>,
-    done: Done<E>,
-    tag: u32,
-) -> SmallVec<[TensorVar<E>; 3]> {
+fn push_call<E: Real>(inner: &Inner<E>, lane: &mut TensorLane<E>, done: &mut Done<E>) -> u32 {
     let location = Location::caller();
-    let Done { inputs, outputs, held, rows, .. } = done;
+    let Done { inputs, outputs: Outputs { name, shapes, tensors, .. }, held, rows, .. } = done;
     let known = inputs.iter().all(|&i| (i as usize) < lane.nodes.len());
-    assert!(known, "{}: the tape was cut while the operation ran", outputs.name);
+    assert!(known, "{name}: the tape was cut while the operation ran");
     let active = inputs.iter().any(|&i| lane.nodes[i as usize].active);
     inputs.iter().for_each(|&i| lane.nodes[i as usize].uses += 1);
-    let call = lane.calls.len() as u32;
     let first = lane.nodes.len() as u32;
-    let Outputs { shapes, tensors, .. } = outputs;
-    let outputs = tensors.len() as u32;
-    lane.calls.push(Call { inputs, first, outputs, held, rows });
-    let mut handles: SmallVec<[TensorVar<E>; 3]> = SmallVec::new();
-    for (shape, tensor) in shapes.into_iter().zip(tensors) {
-        let at = inner.scalars.len() as u32;
-        let (t, node) = lane.nodes.push(Kind::Output { call }, shape, at, location);
-        (node.value, node.active) = (tensor, active);
-        handles.push(TensorVar::on_tape(t, tag));
+    let (number, call) = lane.calls.push(first, tensors.len() as u32);
+    call.inputs.extend_from_slice(inputs);
+    (call.held, call.rows) = (held.take(), rows.take());
+    for (shape, tensor) in shapes.iter().zip(tensors) {
+        let (at, kind) = (inner.scalars.len() as u32, Kind::Output { call: number });
+        let (_, node) = lane.nodes.push(kind, shape.clone(), at, location);
+        (node.value, node.active) = (tensor.take(), active);
     }
-    handles
+    first
 }
 
 impl<E: Real> TensorVar<E> {
@@ -190,10 +213,12 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub(crate) fn apply_done<O: Op<E>>(self, op: O, output: Tensor<E>) -> Self {
         debug_assert!(op.kernel().is_none(), "a kernel would read the input, which may be pending");
-        let mut outputs = Outputs::new(op.name(), smallvec![output.shape().clone()]);
-        outputs.tensors[0] = Some(output);
-        let inputs = smallvec![self.index];
-        record(op, Done { inputs, outputs, held: None, rows: None, tag: self.tag })[0]
+        let mut done = Done::nothing();
+        done.outputs.announce(op.name(), smallvec![output.shape().clone()]);
+        done.outputs.tensors[0] = Some(output);
+        done.inputs.push(self.index);
+        done.tag = self.tag;
+        record(op, &mut done)
     }
 }
 

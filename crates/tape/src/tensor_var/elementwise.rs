@@ -144,15 +144,15 @@ impl<E: Real> TensorVar<E> {
         cluster::relieve(inner, most);
     }
 
-    /// The sum of all elements, of rank 0, which is computed when it is asked for.
+    /// The sum of all elements, or their mean, of rank 0, which is computed when it is asked for.
     #[track_caller]
-    pub(crate) fn total(self) -> Self {
+    pub(crate) fn total(self, mean: bool) -> Self {
         let (inner, tag) = registry::find::<E>(self.tag);
         let (pending, mut lane) = Self::relieve(inner, &[self]);
         let active = self.node(&lane).active;
         lane.nodes[self.index as usize].uses += 1;
-        let sum = (Kind::Total { operand: self.index }, Shape::scalar());
-        let index = push_pending(inner, &mut lane, sum, pending, active);
+        let total = (Kind::Total { operand: self.index, mean }, Shape::scalar());
+        let index = push_pending(inner, &mut lane, total, pending, active);
         drop(lane);
         look_at(inner, index);
         TensorVar::on_tape(index, tag)

@@ -10,7 +10,7 @@ use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::stack;
 use crate::recycle::{Room, Scratch};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::threads::for_each_block;
 use crate::{Error, KernelCall, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
@@ -358,5 +358,5 @@ pub fn try_multi_head_attention<E: Real>(
     let Attention { causal, scale, mask } = attention;
     let mut inputs: SmallVec<[TensorVar<E>; 4]> = smallvec![qkv];
     inputs.extend(mask);
-    Ok(try_apply_op(Packed { heads, settings: Settings { causal, scale } }, &inputs)?[0])
+    try_apply_one(Packed { heads, settings: Settings { causal, scale } }, &inputs)
 }

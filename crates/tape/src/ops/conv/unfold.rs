@@ -6,7 +6,7 @@ use super::Conv2d;
 use super::window::{IntoPair, Window, image};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Each place of a window becomes a column: `[n, c, h, w]` to `[n, c * window, places]`.
@@ -121,7 +121,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`unfold`](Self::unfold) panics.
     #[track_caller]
     pub fn try_unfold(self, size: impl IntoPair, options: Conv2d) -> Result<Self, Error> {
-        Ok(try_apply_op(Unfold(options.window(size.into_pair())), &[self])?[0])
+        try_apply_one(Unfold(options.window(size.into_pair())), &[self])
     }
 
     /// The transpose of [`unfold`](Self::unfold): columns `[n, c * kh * kw, places]` are added up where they
@@ -158,6 +158,6 @@ impl<E: Real> TensorVar<E> {
         options: Conv2d,
     ) -> Result<Self, Error> {
         let window = options.window(size.into_pair());
-        Ok(try_apply_op(Fold { window, image: image.into_pair() }, &[self])?[0])
+        try_apply_one(Fold { window, image: image.into_pair() }, &[self])
     }
 }

@@ -7,7 +7,7 @@ use super::{batch, each_square, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::conv::other::renamed;
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// `A = L Lᵀ` of a symmetric matrix.
@@ -75,7 +75,7 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_cholesky(self) -> Result<Self, Error> {
         super::checked("cholesky", self, square)?;
-        Ok(try_apply_op(Cholesky, &[self.symmetric_part()])?[0])
+        try_apply_one(Cholesky, &[self.symmetric_part()])
     }
 
     /// The solutions `X` of `L Lᵀ X = B`, where this is the lower triangle `L` that [`cholesky`](Self::cholesky)

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::{batch, checked, equal_pair, finite, gaps, square, vectors};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::{try_apply_one, try_apply_op};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// `A = V diag(w) Vᵀ` of a symmetric matrix; outputs are `w` and `V`.
@@ -145,6 +145,6 @@ impl<E: Real> TensorVar<E> {
     #[track_caller]
     pub fn try_eigvalsh(self) -> Result<Self, Error> {
         checked("eigvalsh", self, square)?;
-        Ok(try_apply_op(Eigenvalues, &[self.symmetric_part()])?[0])
+        try_apply_one(Eigenvalues, &[self.symmetric_part()])
     }
 }

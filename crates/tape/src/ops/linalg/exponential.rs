@@ -7,7 +7,7 @@ use super::{batch, checked, each_square, of_cotangents, square};
 use crate::error::expect;
 use crate::kernels::{Matrix, Onto};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::{try_apply_one, try_apply_op};
 use crate::{Error, Real, Shape, Tensor, TensorVar, concat};
 
 /// `exp A`. The cotangent is the derivative of the exponential at `Aᵀ` in the direction `G`, which is the
@@ -152,7 +152,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`matrix_exp`](Self::matrix_exp) panics.
     #[track_caller]
     pub fn try_matrix_exp(self) -> Result<Self, Error> {
-        Ok(try_apply_op(Exponential, &[self])?[0])
+        try_apply_one(Exponential, &[self])
     }
 
     /// Each matrix `[.., n, n]` times itself, `exponent` factors in all: a composite of products, by repeated

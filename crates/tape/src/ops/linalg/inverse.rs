@@ -6,7 +6,7 @@ use super::solve::Elimination;
 use super::{batch, each_square, finite, matrices, matrix, square};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// `Y = A⁻¹`: the cotangent is `-Yᵀ G Yᵀ`.
@@ -129,7 +129,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`inverse`](Self::inverse) panics.
     #[track_caller]
     pub fn try_inverse(self) -> Result<Self, Error> {
-        Ok(try_apply_op(Inverse, &[self])?[0])
+        try_apply_one(Inverse, &[self])
     }
 
     /// The pseudo-inverse (Moore and Penrose) of each matrix `[.., m, n]`: `[.., n, m]`. Singular values up to
@@ -155,6 +155,6 @@ impl<E: Real> TensorVar<E> {
     pub fn try_pinv(self) -> Result<Self, Error> {
         let longest = self.shape().iter().rev().take(2).copied().max().unwrap_or(0);
         let tolerance = 8.0 * longest as f64 * E::EPSILON.to_f64();
-        Ok(try_apply_op(PseudoInverse { tolerance }, &[self])?[0])
+        try_apply_one(PseudoInverse { tolerance }, &[self])
     }
 }

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::{batch, equal_pair, finite, gaps, matrices, matrix, vectors};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::{try_apply_one, try_apply_op};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Singular values up to this part of the largest are 0.
@@ -236,7 +236,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`svdvals`](Self::svdvals) panics.
     #[track_caller]
     pub fn try_svdvals(self) -> Result<Self, Error> {
-        Ok(try_apply_op(Singular { name: "svdvals", of: Of::Each }, &[self])?[0])
+        try_apply_one(Singular { name: "svdvals", of: Of::Each }, &[self])
     }
 
     /// The sum of the singular values of each matrix `[.., m, n]`.
@@ -258,7 +258,7 @@ impl<E: Real> TensorVar<E> {
     /// Where [`nuclear_norm`](Self::nuclear_norm) panics.
     #[track_caller]
     pub fn try_nuclear_norm(self) -> Result<Self, Error> {
-        Ok(try_apply_op(Singular { name: "nuclear_norm", of: Of::Sum }, &[self])?[0])
+        try_apply_one(Singular { name: "nuclear_norm", of: Of::Sum }, &[self])
     }
 
     /// The largest singular value of each matrix `[.., m, n]`: by how much it lengthens a vector at most.
@@ -279,6 +279,6 @@ impl<E: Real> TensorVar<E> {
     /// Where [`spectral_norm`](Self::spectral_norm) panics.
     #[track_caller]
     pub fn try_spectral_norm(self) -> Result<Self, Error> {
-        Ok(try_apply_op(Singular { name: "spectral_norm", of: Of::Largest }, &[self])?[0])
+        try_apply_one(Singular { name: "spectral_norm", of: Of::Largest }, &[self])
     }
 }

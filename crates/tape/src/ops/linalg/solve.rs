@@ -7,7 +7,7 @@ use super::triangular::{columns, for_each_system, solutions, without_columns};
 use super::{batch, finite, of_cotangents, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::{try_apply_one, try_apply_op};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Which part of a pivot is more than rounding: `|u_kk|` over what it was summed up from.
@@ -239,7 +239,7 @@ impl<E: Real> TensorVar<E> {
     pub fn try_solve(self, b: TensorVar<E>) -> Result<Self, Error> {
         let (b, vector) = columns(b);
         Ok(without_columns(
-            try_apply_op(Solve { transposed: false, factors: None }, &[self, b])?[0],
+            try_apply_one(Solve { transposed: false, factors: None }, &[self, b])?,
             vector,
         ))
     }

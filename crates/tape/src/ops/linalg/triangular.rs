@@ -6,7 +6,7 @@ use super::factor::Solver;
 use super::{batch, finite, matrices, matrix, of_cotangents, square, which};
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::{try_apply_one, try_apply_op};
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// Which triangle of a matrix is read; the other one is taken to be 0, and has no derivative.
@@ -123,7 +123,7 @@ pub(super) fn try_solve_with<E: Real>(
     transposed: bool,
     b: TensorVar<E>,
 ) -> Result<TensorVar<E>, Error> {
-    Ok(try_apply_op(SolveTriangular(triangle.solver(transposed)), &[a, b])?[0])
+    try_apply_one(SolveTriangular(triangle.solver(transposed)), &[a, b])
 }
 
 /// Right-hand sides with an axis of columns, and whether it is new.

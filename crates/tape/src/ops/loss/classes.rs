@@ -4,7 +4,7 @@ use super::Reduction;
 use super::cross_entropy::MeanCrossEntropy;
 use crate::error::{expect, require};
 use crate::ops::{Indices, where_};
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, Real, Shape, Tensor, TensorVar};
 
 /// How a cross-entropy is taken.
@@ -178,7 +178,7 @@ impl<E: Real> TensorVar<E> {
     /// classes.
     #[track_caller]
     pub fn try_cross_entropy(self, labels: impl Into<Indices>) -> Result<Self, Error> {
-        Ok(try_apply_op(MeanCrossEntropy { labels: labels.into() }, &[self])?[0])
+        try_apply_one(MeanCrossEntropy { labels: labels.into() }, &[self])
     }
 
     /// The cross-entropy of logits `[..., classes]` against integer labels, one for each row, with weights of classes,

@@ -7,7 +7,7 @@ use crate::error::expect;
 use crate::kernels::{Matrix, Onto, sum_rows};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
-use crate::tensor_var::try_apply_op;
+use crate::tensor_var::try_apply_one;
 use crate::{Error, KernelCall, Real, Shape, Tensor, TensorVar, VjpKernel};
 
 /// `x W + b` along the last axis of `x`, all rows of which are one matrix.
@@ -122,6 +122,6 @@ impl<E: Real> TensorVar<E> {
     /// vector with as many elements as the weight has columns.
     #[track_caller]
     pub fn try_dense(self, weight: TensorVar<E>, bias: TensorVar<E>) -> Result<Self, Error> {
-        Ok(try_apply_op(Dense, &[self, weight, bias])?[0])
+        try_apply_one(Dense, &[self, weight, bias])
     }
 }

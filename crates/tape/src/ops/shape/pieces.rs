@@ -6,7 +6,7 @@ use super::put;
 use crate::error::expect;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
-use crate::tensor_var::{apply_op, try_apply_op};
+use crate::tensor_var::{apply_op, try_apply_one};
 use crate::{Error, KernelCall, Piece, Real, Shape, Target, Tensor, TensorVar, VjpKernel};
 
 /// A stretch of one axis: the cotangent is put back among zeros.
@@ -229,7 +229,7 @@ pub fn concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> TensorVar<E> {
 #[track_caller]
 pub fn try_concat<E: Real>(tensors: &[TensorVar<E>], axis: isize) -> Result<TensorVar<E>, Error> {
     let axis = axis_of("concat", tensors, axis, 0)?;
-    Ok(try_apply_op(Concat { axis }, tensors)?[0])
+    try_apply_one(Concat { axis }, tensors)
 }
 
 /// The tensors, all of one shape, along a new axis.
