@@ -118,7 +118,8 @@ pub(crate) fn sums_of_neighbours<E: Real>(
     let mut deposits = Deposits::default();
     let tensor = Tensor::uninitialised(shape);
     deposits.sums.push(Sum { node: t, tensor, fresh: true });
-    deposits.values.push(Deposit { node: t, sum: 0, place: Place::Neighbours(count) });
+    let place = Place::Neighbours(count);
+    deposits.values.push(Deposit { node: t, piece: t, sum: 0, place, shared: false });
     force_and_deposit(inner, |_, _| {}, &mut deposits);
     deposits.sums.pop().map(|sum| sum.tensor)
 }
@@ -149,7 +150,11 @@ fn compute<E: Real>(
         return;
     }
     scratch.targets.extend(deposits.values.iter().map(|deposit| deposit.node));
-    scratch.schedule.find(&inner.tensors.borrow(), &scratch.targets, keep);
+    {
+        let (lane, schedule) = (&*inner.tensors.borrow(), &mut scratch.schedule);
+        schedule.find(lane, &scratch.targets, keep);
+        deposits.refuse_unless(|t| schedule.joins_all_consumers(lane, t));
+    }
     while let Some(first) = scratch.schedule.next() {
         if let Some(value) = read(inner, first) {
             scratch.results.push((first, value));

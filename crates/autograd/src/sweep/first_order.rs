@@ -224,6 +224,7 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         let recording = self.recording;
         let at = recording.tensor_info(first).at;
         let mut sums: SmallVec<[(u32, Cotangent<E>); 16]> = SmallVec::new();
+        let mut refused: SmallVec<[(u32, TensorVar<E>); 4]> = SmallVec::new();
         let list = |asked: &mut Asked<'_, E>| {
             if let NodeId::Tensor(t) = self.out {
                 asked.push(recording.tensor(t));
@@ -257,9 +258,12 @@ impl<'a, E: Real> FirstOrder<'a, E> {
                 });
             }
         };
-        recording.compute_pieces(list, |t, sum| sums.push((t, sum)));
+        recording.compute_pieces(list, |t, sum| sums.push((t, sum)), |t, g| refused.push((t, g)));
         for (t, sum) in sums.drain(..) {
             self.accumulate(t, sum);
+        }
+        for (t, g) in refused {
+            self.tensors[t as usize] = Some(Cotangent::Recorded(g));
         }
     }
 
@@ -345,9 +349,9 @@ impl<'a, E: Real> FirstOrder<'a, E> {
         // What goes to several operands is not used up by the first kernel that reads it; nor is what goes to
         // one, by a kernel that reads what was made of it for another one.
         for (k, (_, cotangent)) in handed.iter().enumerate() {
-            let twice = handed[..k].iter().any(|(_, other)| other.key() == cotangent.key());
-            if twice || recording.is_operand(*cotangent) {
-                recording.share(*cotangent);
+            match handed[..k].iter().any(|(_, other)| other.key() == cotangent.key()) {
+                true => recording.share(*cotangent),
+                false => recording.keep_operand(*cotangent),
             }
         }
         for (operand, cotangent) in handed.drain(..) {

@@ -19,6 +19,8 @@ use crate::{Real, Tensor};
 pub(crate) struct Deposits<E: Real> {
     pub(crate) values: SmallVec<[Deposit; 16]>,
     pub(crate) sums: SmallVec<[Sum<E>; 16]>,
+    /// Values that are not added but kept.
+    pub(crate) refused: SmallVec<[Deposit; 2]>,
 }
 
 /// One of the values.
@@ -26,9 +28,13 @@ pub(crate) struct Deposits<E: Real> {
 pub(crate) struct Deposit {
     /// The pending node.
     pub(crate) node: u32,
+    /// What the caller knows it by.
+    pub(crate) piece: u32,
     /// The number of the tensor that it is added to, and where there.
     pub(crate) sum: u32,
     pub(crate) place: Place,
+    /// Whether other nodes were made of it.
+    pub(crate) shared: bool,
 }
 
 /// Where the elements of a value are added.
@@ -52,13 +58,24 @@ pub(crate) struct Sum<E: Real> {
 
 impl<E: Real> Default for Deposits<E> {
     fn default() -> Self {
-        Deposits { values: SmallVec::new(), sums: SmallVec::new() }
+        Deposits { values: SmallVec::new(), sums: SmallVec::new(), refused: SmallVec::new() }
     }
 }
 
 impl<E: Real> Deposits<E> {
     fn of(&self, node: u32) -> Option<&Deposit> {
         self.values.iter().find(|deposit| deposit.node == node)
+    }
+
+    /// Keeps the values of which other nodes were made, unless `joined` says that these are made of it in one program.
+    pub(super) fn refuse_unless(&mut self, joined: impl Fn(u32) -> bool) {
+        let mut k = 0;
+        while let Some(deposit) = self.values.get(k) {
+            match deposit.shared && !joined(deposit.node) {
+                true => self.refused.push(self.values.remove(k)),
+                false => k += 1,
+            }
+        }
     }
 
     /// Whether a program makes any of the values.

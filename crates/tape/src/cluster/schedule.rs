@@ -132,6 +132,20 @@ impl Schedule {
         self.roots.sort_by_key(|root| root.stage);
     }
 
+    /// Whether every node that was made of a pending one has been computed, or will be with it, element by element.
+    pub(super) fn joins_all_consumers<E: Real>(&self, lane: &TensorLane<E>, t: u32) -> bool {
+        /// As many nodes are looked at.
+        const NEAR: usize = 256;
+        let later = &lane.nodes[t as usize + 1..];
+        later.len() <= NEAR
+            && (t + 1..).zip(later).all(|(consumer, node)| {
+                let is_found = self.marks[consumer as usize].visit == self.visit;
+                node.value.is_some()
+                    || is_found && joins(lane, consumer, t)
+                    || !pending_operands(lane, consumer).any(|operand| operand == t)
+            })
+    }
+
     /// Whether it is the first visit of this walk.
     fn visit(&mut self, t: u32) -> bool {
         let mark = &mut self.marks[t as usize];

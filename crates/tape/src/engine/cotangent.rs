@@ -94,14 +94,17 @@ impl<E: Real> Recording<E> {
     /// Notes that several cotangents are `g`, or that it is asked for later.
     pub fn share(&self, g: TensorVar<E>) {
         if self.tensor_id(g).is_some() {
-            self.inner.tensors.borrow_mut().nodes[g.index as usize].uses += 2;
+            let node = &mut self.inner.tensors.borrow_mut().nodes[g.index as usize];
+            (node.uses, node.held) = (node.uses + 2, true);
         }
     }
 
-    /// Whether other nodes were made of `g`.
-    pub fn is_operand(&self, g: TensorVar<E>) -> bool {
-        let node = self.tensor_id(g);
-        node.is_some_and(|t| self.inner.tensors.borrow().nodes[t as usize].uses > 0)
+    /// Notes that `g`, which is a cotangent, must stay when what was made of it has been used up.
+    pub fn keep_operand(&self, g: TensorVar<E>) {
+        if self.tensor_id(g).is_some() {
+            let node = &mut self.inner.tensors.borrow_mut().nodes[g.index as usize];
+            node.uses += if node.uses > 0 { 2 } else { 0 };
+        }
     }
 
     /// Takes the numbers of a constant back of which no other node was made. Whoever asks for it all the same

@@ -6,7 +6,7 @@ use super::{Cotangent, Recording};
 use crate::cluster::{self, Deposit, Deposits, Place, Sum};
 use crate::inner::Kind;
 use crate::kernel_rule::Piece;
-use crate::{Real, Tensor, TensorVar, threads};
+use crate::{Real, Tensor, TensorVar, recycle, threads};
 
 /// From this many elements on, to compute rows on several threads gains more than to write them and to read them again takes.
 const MANY: usize = 1 << 19;
@@ -29,10 +29,10 @@ impl<E: Real> Asked<'_, E> {
     }
 
     /// Asks that `g` be added to what has flowed to another tensor, if it is the cotangent of `t`, a piece of that, as
-    /// [`VjpKernel::piece`](crate::VjpKernel::piece) says, and nobody else needs it. Kernels that were asked for before
+    /// [`VjpKernel::piece`](crate::VjpKernel::piece) says, and of nothing else. Kernels that were asked for before
     /// will hand something to the tensors `open`. `lend` is given the other tensor and says whether anything may flow
-    /// there, and gives the numbers that have, if the sweep owns them. Says whether `g` will be added; the kernel of `t`
-    /// has nothing to do then.
+    /// there, and gives the numbers that have, if the sweep owns them. Says whether `g` will be added, unless it turns out
+    /// that somebody else needs it as a tensor; the kernel of `t` has nothing to do then.
     ///
     /// # Panics
     /// If the piece is not within the other tensor.
@@ -43,7 +43,7 @@ impl<E: Real> Asked<'_, E> {
         open: &[u32],
         lend: impl FnOnce(u32) -> Option<Option<Tensor<E>>>,
     ) -> bool {
-        let Some((whole, piece)) = self.recording.piece(t, g) else { return false };
+        let Some((whole, piece, shared)) = self.recording.piece(t, g) else { return false };
         // Rows are added on one thread, and not where there are several and much work to share: then the kernel
         // adds them. The order of all additions is the same in either case, and so are the bits: there is nothing of the same
         // tensor before the rows, and what comes behind them waits for its kernel.
@@ -70,16 +70,16 @@ impl<E: Real> Asked<'_, E> {
             }
         };
         let (sum, place) = (sum as u32, Place::Piece(piece));
-        self.deposits.values.push(Deposit { node: g.index, sum, place });
+        self.deposits.values.push(Deposit { node: g.index, piece: t, sum, place, shared });
         true
     }
 }
 
 impl<E: Real> Recording<E> {
-    /// If `g` is the cotangent of `t`, a piece of another tensor, and pending work that nothing else was made of: that
-    /// tensor, and where the piece is.
-    fn piece(&self, t: u32, g: TensorVar<E>) -> Option<(u32, Piece)> {
-        let (op, whole, input, output) = {
+    /// If `g` is pending work, the cotangent of `t`, a piece of another tensor, and of nothing else: that tensor, where the
+    /// piece is, and whether other nodes were made of `g`.
+    fn piece(&self, t: u32, g: TensorVar<E>) -> Option<(u32, Piece, bool)> {
+        let (op, whole, input, output, shared) = {
             let lane = self.inner.tensors.borrow();
             let node = &lane.nodes[t as usize];
             let Kind::Output { call } = node.kind else { return None };
@@ -87,11 +87,11 @@ impl<E: Real> Recording<E> {
             let ([whole], 1) = (&record.inputs[..], record.outputs) else { return None };
             let g = &lane.nodes[self.on_tail(g)? as usize];
             let is_pending = g.value.is_none() && matches!(g.kind, Kind::Elementwise { .. });
-            if !is_pending || g.uses > 0 || g.shape != node.shape {
+            if !is_pending || g.held || g.shape != node.shape {
                 return None;
             }
             let input = lane.nodes[*whole as usize].shape.clone();
-            (lane.op(call), *whole, input, node.shape.clone())
+            (lane.op(call), *whole, input, node.shape.clone(), g.uses > 0)
         };
         let piece = op.kernel()?.piece(&input)?;
         assert!(
@@ -100,7 +100,7 @@ impl<E: Real> Recording<E> {
              is not there: {piece:?}",
             op.name()
         );
-        Some((whole, piece))
+        Some((whole, piece, shared))
     }
 
     /// Memory for a tensor of the shape of `t`, whose pieces are most likely read when it is written.
@@ -113,11 +113,13 @@ impl<E: Real> Recording<E> {
     }
 
     /// Computes the tensors that `list` asks for, those of one shape in one pass over the data, and adds pieces to
-    /// the sums that they belong to. Hands over these: (tensor, what has flowed to it).
+    /// the sums that they belong to. Hands over these, (tensor, what has flowed to it), and the pieces that were not added
+    /// but computed, because more than this pass needs their cotangents: (piece, cotangent).
     pub fn compute_pieces(
         &self,
         list: impl FnOnce(&mut Asked<'_, E>),
         mut sink: impl FnMut(u32, Cotangent<E>),
+        mut refused: impl FnMut(u32, TensorVar<E>),
     ) {
         let mut deposits = Deposits::default();
         let ask = |targets: &mut _, deposits: &mut _| {
@@ -128,8 +130,14 @@ impl<E: Real> Recording<E> {
         for deposit in &deposits.values {
             self.free(self.tensor(deposit.node));
         }
-        for Sum { node, tensor, .. } in deposits.sums.drain(..) {
-            sink(node, Cotangent::Owned(tensor));
+        for deposit in &deposits.refused {
+            refused(deposit.piece, self.tensor(deposit.node));
+        }
+        for Sum { node, tensor, fresh } in deposits.sums.drain(..) {
+            match fresh {
+                true => recycle::give(tensor.into_buffer()),
+                false => sink(node, Cotangent::Owned(tensor)),
+            }
         }
     }
 }

@@ -20,8 +20,10 @@ pub(crate) struct TensorNode<E: Real> {
     pub(crate) low: u32,
     /// Whether it depends on a leaf.
     pub(crate) active: bool,
-    /// How many nodes were made of it; more than one, too, if several cotangents are this one.
+    /// How many nodes were made of it; more than one, too, if it is held.
     pub(crate) uses: u32,
+    /// Whether several cotangents are this one, or it is asked for later.
+    pub(crate) held: bool,
     pub(crate) label: Option<Label>,
 }
 
@@ -78,6 +80,7 @@ impl<E: Real> Nodes<E> {
         node.low = 0;
         node.active = false;
         node.uses = 0;
+        node.held = false;
         node.label = None;
         (t as u32, node)
     }
@@ -94,6 +97,7 @@ impl<E: Real> Nodes<E> {
             low: 0,
             active: false,
             uses: 0,
+            held: false,
             label: None,
         });
     }

@@ -1,6 +1,8 @@
 //! Gradients of pieces of tensors, which are added to that of the whole while they are computed.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod rows;
 
 use std::cell::Cell;
 
@@ -338,6 +340,43 @@ fn the_kernel_of_a_piece_runs_only_where_its_cotangent_is_there() {
     assert_eq!(runs(|[_, _, c]| c.square().sum()), (1, [0.0, 0.0, 0.0, 0.0, 8.0]));
 }
 
+/// How often the kernel of a piece runs in the sweep of `f`, which is given the stretch beside it, and may make it; the
+/// gradient is compared with that of a piece that has no kernel to count.
+fn runs_of_a_shared_piece(f: fn(TensorVar, &dyn Fn() -> TensorVar) -> TensorVar) -> usize {
+    let mut tape = Tape::new();
+    let of = |tape: &Tape, right: fn(TensorVar) -> TensorVar| {
+        let x = tape.tensor(many() * 0.1);
+        (x, f(x.slice(0, 0..599), &|| right(x)))
+    };
+    let (x, loss) = of(&tape, |x| x.slice(0, 1..600));
+    let expected = loss.grad_recorded(&[x]).unwrap()[0].unwrap().value();
+    // The next buffer from the pool holds other numbers.
+    drop((tape.tensor(many()) * f64::NAN).sum().backward().unwrap());
+    tape.reset();
+    let (x, loss) = of(&tape, |x| x.apply_op(Skip(1, Some(Piece::Stretch(1)))));
+    RUNS.set(0);
+    let g = loss.backward().unwrap().wrt(x);
+    assert_relative_eq!(g, expected, max_relative = 1e-13, epsilon = 1e-14);
+    RUNS.get()
+}
+
+#[test]
+fn a_cotangent_of_which_others_are_made_in_the_same_pass_is_no_tensor() {
+    // That of the left piece is made of that of the right one, and so is a sum.
+    let runs = runs_of_a_shared_piece;
+    assert_eq!(runs(|left, right| (right() - left.square()).square().sum()), 0);
+    assert_eq!(runs(|left, right| (right() - left.sum()).sin().sum()), 0);
+    // It is the cotangent of both.
+    assert_eq!(runs(|left, right| (right() + left).sin().sum()), 1);
+    // What is made of it is computed later, when all has flowed there.
+    let later = |left: TensorVar, right: &dyn Fn() -> TensorVar| {
+        let y = left.softmax(0);
+        let of_y = y.cumsum(0).square().sum();
+        (right() - y * 2.0).square().sum() + of_y
+    };
+    assert_eq!(runs(later), 1);
+}
+
 #[test]
 fn a_piece_that_is_not_within_the_whole() {
     let rows = |indices: Vec<usize>, width| Piece::Rows { indices: indices.into(), width };
@@ -401,102 +440,4 @@ fn rows_are_those_of_the_tensor() {
         let message = common::panic_message(|| x.apply_op(Named(count, indices)));
         assert!(message.contains("named: forward says"), "{message}");
     }
-}
-
-/// What the sums of rows are is no matter of where they are computed.
-#[test]
-fn sums_over_rows_have_the_bits_of_each_row() {
-    let bits = |x: &Tensor| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    for (n, width) in
-        [(700, 33), (20_000, 2), (9001, 5), (4096, 32), (129, 128), (130, 129), (1, 40)]
-    {
-        let (a, b) = (numbers([n, width], -1.0, 1.0), numbers([n, width], 0.0, 1.0));
-        let product = &a * &b;
-        let right: Vec<_> = (0..n).flat_map(|i| bits(&product.rows(&[i]).sum())).collect();
-        for threads in [1, 3] {
-            let sums = with_threads(threads, || {
-                let tape = Tape::new();
-                (tape.tensor(&a) * tape.tensor(&b)).sum_axes(1).value()
-            });
-            assert!(right == bits(&sums), "{n} rows of {width} on {threads} threads");
-        }
-        assert!(right == bits(&product.sum_axes_keep(1)), "{n} rows of {width}");
-    }
-}
-
-/// Rows that nothing flows to are zero, whatever was in the memory before.
-#[test]
-fn other_rows_are_zero() {
-    let (table, indices) = (numbers([900, 32], -1.0, 1.0), [899, 3, 899, 500, 1]);
-    let mut tape = Tape::new();
-    for _ in 0..3 {
-        tape.reset();
-        let x = tape.tensor(&table);
-        // The buffer goes back to the pool with the gradients, because nobody else holds it.
-        let nan = (x * f64::NAN).sum().backward().unwrap();
-        assert!(nan.wrt(x).iter().all(|g| g.is_nan()));
-        drop(nan);
-        tape.reset();
-        let x = tape.tensor(&table);
-        let g = x.index_select(0, indices).square().sum().backward().unwrap().wrt(x);
-        for (row, g) in g.as_slice().chunks(32).enumerate() {
-            let times = indices.iter().filter(|&&i| i == row).count() as f64;
-            let x = &table.as_slice()[row * 32..];
-            assert!(g.iter().zip(x).all(|(&g, &x)| g == times * 2.0 * x), "row {row}");
-        }
-    }
-}
-
-/// What is written to rows is seen to be finite, or not, while it is written.
-fn rows_are_known_to_be_finite<E: Real>(long: usize, largest: f64) {
-    let (rows, count) = (40, 90);
-    // Row 1 has many indices, and the last one has none.
-    let indices: Vec<_> = (0..count).map(|i| [1, i * 7 % (rows - 1)][i % 2]).collect();
-    for width in [1, 5, 8, 15, 16, 17, 32, 33, 64, 150] {
-        let factors: Tensor<E> = Tensor::full([count, width], E::lit(1.5));
-        let gradient = |factors: &Tensor<E>, of_all: Option<E>| {
-            let tape = Tape::<E>::default();
-            let table = tape.tensor(Tensor::full([rows, width], E::ONE));
-            let chosen = (table.index_select(0, &indices) * factors).sum();
-            // Something else that flows to the table is added afterwards.
-            let loss = of_all.map_or(chosen, |factor| chosen + (table.softmax(1) * factor).sum());
-            loss.backward().unwrap().wrt(table)
-        };
-        let mut g = gradient(&factors, None);
-        assert!(g.iter().all(|g| g.is_finite()));
-        assert_eq!(g.is_known_finite(), width >= long, "rows of {width}");
-        let same = g.reshape([rows * width]);
-        assert_eq!(same.is_known_finite(), width >= long, "what is known of a clone");
-        g.as_mut_slice()[0] = E::lit(f64::NAN);
-        assert!(!g.is_known_finite(), "what was written later");
-        drop(same);
-        g.get_mut_slice().expect("the only owner")[0] = E::lit(f64::NAN);
-        assert!(!g.is_known_finite(), "what was written later");
-        assert!(!gradient(&factors, Some(E::lit(f64::INFINITY))).is_known_finite());
-        for place in [0, width - 1, 7 * width + width / 2, (count - 1) * width, count * width - 1] {
-            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-                let mut factors = factors.clone();
-                factors.as_mut_slice()[place] = E::lit(bad);
-                let g = gradient(&factors, None);
-                assert!(g.iter().any(|g| !g.is_finite()));
-                assert!(!g.is_known_finite(), "{bad} at {place} in rows of {width}");
-            }
-        }
-        // Finite numbers, whose sum in row 1 is not.
-        let mut factors = factors;
-        for row in [0, 2] {
-            factors.as_mut_slice()[row * width] = E::lit(largest);
-        }
-        assert!(!gradient(&factors, None).is_known_finite(), "a sum in rows of {width}");
-    }
-    let tape = Tape::<E>::default();
-    let table = tape.tensor(Tensor::full([rows, 32], E::ONE));
-    let none = table.index_select(0, Vec::new()).square().sum() + table.slice(0, 1..3).sum();
-    assert!(none.backward().unwrap().wrt(table).iter().all(|g| g.is_finite()));
-}
-
-#[test]
-fn rows_of_either_precision_are_known_to_be_finite() {
-    rows_are_known_to_be_finite::<f32>(16, f64::from(f32::MAX));
-    rows_are_known_to_be_finite::<f64>(8, f64::MAX);
 }
