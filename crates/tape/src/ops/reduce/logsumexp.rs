@@ -10,7 +10,7 @@ use crate::kernels::{SumBlock, fold_lanes, sum};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
-use crate::threads::for_each_pair_of_blocks;
+use crate::threads::{for_each_block, for_each_pair_of_blocks};
 use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 use crate::{KernelCall, Real, Shape, Target, Tensor, VjpKernel};
 
@@ -240,14 +240,11 @@ impl<E: Real> VjpKernel<E> for LogSumExp {
         let (shape, g) = (call.inputs[0].shape(), call.cotangent().as_slice());
         let [weights, sums] = call.residuals else { unreachable!("the forward pass keeps two") };
         let (weights, sums) = (weights.as_slice(), sums.as_slice());
-        let Some(Target { buffer, add }) = call.target(0) else { return };
-        if let Some((len, per_run)) = pieces(shape, self.0.axes, g.len()) {
-            let runs = buffer.chunks_mut(len).zip(weights.chunks(len));
-            for ((out, weights), (g, sums)) in runs.zip(g.iter().zip(sums.chunks(per_run))) {
-                at_best_level(ScalePieces { weights, g: *g, sums, out, add });
-            }
-            return;
+        let Some(target) = call.target(0) else { return };
+        if let Some((len, _)) = pieces(shape, self.0.axes, g.len()) {
+            return scale_by_pieces(weights, len, g, sums, target);
         }
+        let Target { buffer, add } = target;
         let mut factors = Scratch::<E>::filled(g.len(), E::ZERO);
         for ((factor, &g), &sum) in factors.iter_mut().zip(g).zip(sums) {
             *factor = g / sum;
@@ -263,11 +260,43 @@ impl<E: Real> VjpKernel<E> for LogSumExp {
     }
 }
 
+/// The weights of runs of a length times the number of each run in `g`, over what each piece is divided by. The work is
+/// shared out as that of the exponentials.
+fn scale_by_pieces<E: Real>(
+    weights: &[E],
+    len: usize,
+    g: &[E],
+    divisors: &[E],
+    Target { buffer, add }: Target<'_, E>,
+) {
+    let per_run = len.div_ceil(PIECE);
+    if len >= EXPONENTIALS {
+        let runs = buffer.chunks_mut(len).zip(weights.chunks(len));
+        for ((out, weights), (&g, divisors)) in runs.zip(g.iter().zip(divisors.chunks(per_run))) {
+            for_each_block(out, EXPONENTIALS, |k, out| {
+                let weights = &weights[k * EXPONENTIALS..];
+                let divisors = &divisors[k * (EXPONENTIALS / PIECE)..];
+                at_best_level(ScalePieces { weights, g, divisors, out, add });
+            });
+        }
+        return;
+    }
+    let runs = EXPONENTIALS.div_ceil(len);
+    for_each_block(buffer, runs * len, |k, out| {
+        let first = k * runs;
+        let numbers = g[first..].iter().zip(divisors[first * per_run..].chunks(per_run));
+        let runs = out.chunks_mut(len).zip(weights[first * len..].chunks(len));
+        for ((out, weights), (&g, divisors)) in runs.zip(numbers) {
+            at_best_level(ScalePieces { weights, g, divisors, out, add });
+        }
+    });
+}
+
 /// The weights of a run times `g` over what each piece is divided by.
 struct ScalePieces<'a, E> {
     weights: &'a [E],
     g: E,
-    sums: &'a [E],
+    divisors: &'a [E],
     out: &'a mut [E],
     add: bool,
 }
@@ -276,9 +305,10 @@ impl<E: Real> Task for ScalePieces<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        let ScalePieces { weights, g, sums, out, add } = self;
-        for ((out, weights), &sum) in out.chunks_mut(PIECE).zip(weights.chunks(PIECE)).zip(sums) {
-            Scale { weights, factors: &[g / sum], out, add }.run::<A>();
+        let ScalePieces { weights, g, divisors, out, add } = self;
+        let pieces = out.chunks_mut(PIECE).zip(weights.chunks(PIECE)).zip(divisors);
+        for ((out, weights), &divisor) in pieces {
+            Scale { weights, factors: &[g / divisor], out, add }.run::<A>();
         }
     }
 }
