@@ -158,6 +158,9 @@ fn logsumexp_of_long_rows() {
             }
         }
     }
+    let tape = Tape::new();
+    let none = tape.tensor(Tensor::zeros([0, 5]));
+    assert_eq!(none.logsumexp_axes(1).sum().backward().unwrap().wrt(none).shape(), &[0, 5]);
     let bits = |(values, gradient): (Vec<f64>, Vec<f64>)| -> Vec<u64> {
         values.iter().chain(&gradient).map(|x| x.to_bits()).collect()
     };

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Recording, fit};
-use crate::inner::{Call, Held, Kind, TensorLane};
+use crate::inner::{Call, Held, Kind};
 use crate::kernel_rule::{KernelCall, Place, add_to};
 use crate::registry::NO_TAPE;
 use crate::{Real, Shape, Tensor, TensorVar, recycle};
@@ -125,21 +125,15 @@ impl<E: Real> Recording<E> {
     /// The value of a cotangent that is about to be used up, if it has been computed and has the shape of node `t`. Where
     /// nothing else was made of it, the node lets go of it: then it is pending, as it was.
     fn computed_for(&self, g: TensorVar<E>, t: u32) -> Option<Tensor<E>> {
+        let is_own = self.on_tail(g).is_some();
         let g = self.tensor_id(g)?;
         let mut lane = self.inner.tensors.borrow_mut();
         let value = lane.nodes[g as usize].value.as_ref();
         let value = value.filter(|value| *value.shape() == lane.nodes[t as usize].shape)?;
-        match self.is_last(&lane, g) {
+        match is_own && lane.nodes[g as usize].is_last() {
             true => lane.nodes[g as usize].take_value(g),
             false => Some(value.clone()),
         }
-    }
-
-    /// Whether a node is elementwise work of the sweep under way of which no other was made.
-    fn is_last(&self, lane: &TensorLane<E>, g: u32) -> bool {
-        let node = &lane.nodes[g as usize];
-        let is_own = self.inner.start_of_tail().is_some_and(|tail| g >= tail);
-        is_own && node.uses == 0 && matches!(node.kind, Kind::Elementwise { .. })
     }
 
     /// The node of a value that the sweep under way has recorded.
@@ -152,17 +146,17 @@ impl<E: Real> Recording<E> {
     /// constants that it alone was made of: the cotangents of the operation before. Whoever asks for it all the
     /// same finds it pending, as it was.
     pub(super) fn free(&self, g: TensorVar<E>) {
-        let Some(g) = self.on_tail(g) else { return };
+        let Some(tail) = self.inner.start_of_tail() else { return };
+        let Some(g) = self.tensor_id(g).filter(|&g| g >= tail) else { return };
         let mut lane = self.inner.tensors.borrow_mut();
-        if !self.is_last(&lane, g) {
+        let node = &mut lane.nodes[g as usize];
+        if !node.is_last() {
             return;
         }
-        let node = &mut lane.nodes[g as usize];
         if let Some(value) = node.take_value(g) {
             recycle::give(value.into_buffer());
         }
         let Kind::Elementwise { operands, arity, constants, .. } = node.kind else { return };
-        let tail = self.inner.start_of_tail().unwrap_or_default();
         for k in (0..arity as usize).filter(|k| constants >> k & 1 == 0) {
             let node = &mut lane.nodes[operands[k] as usize];
             if operands[k] >= tail

@@ -34,6 +34,11 @@ impl<E: Real> TensorNode<E> {
         self.pending = 0;
     }
 
+    /// Whether it is elementwise work of which no other node was made.
+    pub(crate) fn is_last(&self) -> bool {
+        self.uses == 0 && matches!(self.kind, Kind::Elementwise { .. })
+    }
+
     /// Takes the value of an elementwise node, whose number is `own`, away: it is pending, then, as it was.
     pub(crate) fn take_value(&mut self, own: u32) -> Option<Tensor<E>> {
         (self.pending, self.low) = (1, own);

@@ -335,11 +335,16 @@ impl<E: Real> TensorVar<E> {
         self.reduce_sum(Over { axes, keep })
     }
 
+    /// Whether a reduction leaves one number, of rank 0.
+    fn is_total(self, over: Over) -> bool {
+        !over.keep && over.axes == AxisSet::all(self.rank())
+    }
+
     #[track_caller]
     fn reduce_sum(self, over: Over) -> Self {
         if self.is_constant() {
             self
-        } else if !over.keep && over.axes == AxisSet::all(self.rank()) {
+        } else if self.is_total(over) {
             self.total(false)
         } else if let Some(sums) = self.sums_of_rows(over) {
             self.apply_done(Sum(over), sums)
@@ -362,7 +367,7 @@ impl<E: Real> TensorVar<E> {
 
     #[track_caller]
     fn reduce_mean(self, over: Over) -> Self {
-        if !self.is_constant() && !over.keep && over.axes == AxisSet::all(self.rank()) {
+        if !self.is_constant() && self.is_total(over) {
             return self.total(true);
         }
         let count = over.count(&self.shape());

@@ -10,7 +10,7 @@ use crate::kernels::{SumBlock, fold_lanes, sum};
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::recycle::Scratch;
 use crate::shape::AxisSet;
-use crate::threads::{for_each_block, for_each_pair_of_blocks};
+use crate::threads::for_each_pair_of_blocks;
 use crate::vector::{Arithmetic, Task, Vectorised, at_best_level};
 use crate::{KernelCall, Real, Shape, Target, Tensor, VjpKernel};
 
@@ -33,26 +33,34 @@ fn pieces(shape: &Shape, axes: AxisSet, outputs: usize) -> Option<(usize, usize)
     own.then(|| (len, len.div_ceil(PIECE)))
 }
 
+/// Calls `f(number of the first element, block, its numbers)` for blocks of runs of a length, on all threads: a long run is
+/// several blocks, many short ones are one. `found` has two numbers for each piece, or nothing.
+fn for_each_block_of_runs<E: Real>(
+    len: usize,
+    out: &mut [E],
+    mut found: &mut [E],
+    f: impl Fn(usize, &mut [E], &mut [E]) + Sync + Copy + Send,
+) {
+    let per_run = 2 * len.div_ceil(PIECE);
+    let runs = EXPONENTIALS.div_ceil(len);
+    let (whole, block, per_block) = match runs {
+        1 => (len, EXPONENTIALS, 2 * EXPONENTIALS / PIECE),
+        _ => (out.len(), runs * len, runs * per_run),
+    };
+    for (k, out) in out.chunks_mut(whole.max(1)).enumerate() {
+        let own = (out.len() / len * per_run).min(found.len());
+        let (own, others) = std::mem::take(&mut found).split_at_mut(own);
+        found = others;
+        for_each_pair_of_blocks(out, block, own, per_block, |j, out, own| {
+            f(k * whole + j * block, out, own);
+        });
+    }
+}
+
 /// The exponentials of runs of a length, and the largest element and the sum of each piece.
 fn exponentials_by_pieces<E: Real>(x: &[E], len: usize, out: &mut [E], found: &mut [E]) {
-    // A long run is several blocks, many short ones are one.
-    if len >= EXPONENTIALS {
-        let per_run = 2 * len.div_ceil(PIECE);
-        let runs = out.chunks_mut(len).zip(x.chunks(len)).zip(found.chunks_mut(per_run));
-        for ((out, x), found) in runs {
-            let per_block = 2 * EXPONENTIALS / PIECE;
-            for_each_pair_of_blocks(out, EXPONENTIALS, found, per_block, |k, out, found| {
-                let x = &x[k * EXPONENTIALS..];
-                at_best_level(Pieces { x, len: EXPONENTIALS, out, found });
-            });
-        }
-        return;
-    }
-    let runs = EXPONENTIALS.div_ceil(len);
-    let per_block = 2 * runs * len.div_ceil(PIECE);
-    for_each_pair_of_blocks(out, runs * len, found, per_block, |k, out, found| {
-        let x = &x[k * runs * len..];
-        at_best_level(Pieces { x, len, out, found });
+    for_each_block_of_runs(len, out, found, |first, out, found| {
+        at_best_level(Pieces { x: &x[first..], len: len.min(EXPONENTIALS), out, found });
     });
 }
 
@@ -260,8 +268,7 @@ impl<E: Real> VjpKernel<E> for LogSumExp {
     }
 }
 
-/// The weights of runs of a length times the number of each run in `g`, over what each piece is divided by. The work is
-/// shared out as that of the exponentials.
+/// The weights of runs of a length times the number of each run in `g`, over what each piece is divided by.
 fn scale_by_pieces<E: Real>(
     weights: &[E],
     len: usize,
@@ -269,33 +276,19 @@ fn scale_by_pieces<E: Real>(
     divisors: &[E],
     Target { buffer, add }: Target<'_, E>,
 ) {
-    let per_run = len.div_ceil(PIECE);
-    if len >= EXPONENTIALS {
-        let runs = buffer.chunks_mut(len).zip(weights.chunks(len));
-        for ((out, weights), (&g, divisors)) in runs.zip(g.iter().zip(divisors.chunks(per_run))) {
-            for_each_block(out, EXPONENTIALS, |k, out| {
-                let weights = &weights[k * EXPONENTIALS..];
-                let divisors = &divisors[k * (EXPONENTIALS / PIECE)..];
-                at_best_level(ScalePieces { weights, g, divisors, out, add });
-            });
-        }
-        return;
-    }
-    let runs = EXPONENTIALS.div_ceil(len);
-    for_each_block(buffer, runs * len, |k, out| {
-        let first = k * runs;
-        let numbers = g[first..].iter().zip(divisors[first * per_run..].chunks(per_run));
-        let runs = out.chunks_mut(len).zip(weights[first * len..].chunks(len));
-        for ((out, weights), (&g, divisors)) in runs.zip(numbers) {
-            at_best_level(ScalePieces { weights, g, divisors, out, add });
-        }
+    for_each_block_of_runs(len, buffer, &mut [], |first, out, _| {
+        let (run, before) = (first / len, first % len);
+        let divisors = &divisors[run * len.div_ceil(PIECE) + before / PIECE..];
+        let (weights, len) = (&weights[first..], len.min(EXPONENTIALS));
+        at_best_level(ScalePieces { weights, len, g: &g[run..], divisors, out, add });
     });
 }
 
-/// The weights of a run times `g` over what each piece is divided by.
+/// The weights of runs of a length times the number of each run in `g`, over what each piece is divided by.
 struct ScalePieces<'a, E> {
     weights: &'a [E],
-    g: E,
+    len: usize,
+    g: &'a [E],
     divisors: &'a [E],
     out: &'a mut [E],
     add: bool,
@@ -305,10 +298,14 @@ impl<E: Real> Task for ScalePieces<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arithmetic>(self) {
-        let ScalePieces { weights, g, divisors, out, add } = self;
-        let pieces = out.chunks_mut(PIECE).zip(weights.chunks(PIECE)).zip(divisors);
-        for ((out, weights), &divisor) in pieces {
-            Scale { weights, factors: &[g / divisor], out, add }.run::<A>();
+        let ScalePieces { weights, len, g, divisors, out, add } = self;
+        let runs = out.chunks_mut(len).zip(weights.chunks(len));
+        let numbers = g.iter().zip(divisors.chunks(len.div_ceil(PIECE)));
+        for ((out, weights), (&g, divisors)) in runs.zip(numbers) {
+            let pieces = out.chunks_mut(PIECE).zip(weights.chunks(PIECE)).zip(divisors);
+            for ((out, weights), &divisor) in pieces {
+                Scale { weights, factors: &[g / divisor], out, add }.run::<A>();
+            }
         }
     }
 }
