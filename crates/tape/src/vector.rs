@@ -37,7 +37,7 @@ pub use dispatch::Level;
 #[cfg(all(test, target_arch = "x86_64", not(miri)))]
 pub(crate) use dispatch::upper_halves_in_use;
 pub(crate) use dispatch::{at_best_level, in_library, run_at};
-pub(crate) use prefetch::{LINE, prefetch, prefetch_at, resize};
+pub(crate) use prefetch::{LINE, prefetch, prefetch_at, prefetch_to_write, resize};
 
 use crate::primitive::Primitive;
 use crate::rule::MAX_OPERANDS;

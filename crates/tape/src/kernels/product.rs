@@ -4,6 +4,8 @@
 //! alone, never on the number of threads, so the bits are always the same.
 
 #[cfg(target_arch = "x86_64")]
+mod ahead;
+#[cfg(target_arch = "x86_64")]
 mod small;
 #[cfg(target_arch = "x86_64")]
 mod tile;

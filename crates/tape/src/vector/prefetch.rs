@@ -30,6 +30,19 @@ pub(crate) fn prefetch_at<T>(address: *const T) {
     let _ = address;
 }
 
+/// As [`prefetch_at`], for what will be written: no other processor has the line then.
+#[inline(always)]
+pub(crate) fn prefetch_to_write<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a hint, as above; a processor that does not know it takes it for one that does nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(address.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
 /// From how many bytes on [`resize`] writes past the caches: more than most have for one core.
 const PAST_CACHES: usize = 16 << 20;
 

@@ -1,13 +1,13 @@
 //! Products of small matrices, for which the way into the library takes longer than the work: single precision, on
 //! processors with vectors of 512 bits.
 
-use std::arch::x86_64::_mm512_add_ps;
+use faer::reborrow::ReborrowMut;
 
 use super::prepare;
-use super::tile::{Left, Right, sums};
+use super::tile::{Left, Out, Right, Tile, out};
 use crate::Real;
 use crate::kernels::{Matrix, Onto};
-use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
+use crate::vector::avx512::{WIDTH, fits, singles_mut, transpose_block};
 
 /// The most multiplications, and the most terms of a sum: with more, the library is as fast or faster.
 const MOST: usize = 1 << 13;
@@ -56,6 +56,7 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_
     } else {
         b.data
     };
+    let mut c = out(c, a.rows, columns);
     for column in (0..columns).step_by(WIDTH) {
         let width = WIDTH.min(columns - column);
         let mut row = 0;
@@ -64,14 +65,14 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_
             // As many rows in each part, as far as it goes: one of few takes as long, because each sum waits for itself.
             let rest = a.rows - row;
             row += match rest.div_ceil(rest.div_ceil(MOST_ROWS)) {
-                1 => part.multiply::<1>(c, onto),
-                2 => part.multiply::<2>(c, onto),
-                3 => part.multiply::<3>(c, onto),
-                4 => part.multiply::<4>(c, onto),
-                5 => part.multiply::<5>(c, onto),
-                6 => part.multiply::<6>(c, onto),
-                7 => part.multiply::<7>(c, onto),
-                _ => part.multiply::<MOST_ROWS>(c, onto),
+                1 => part.multiply::<1>(c.rb_mut(), onto),
+                2 => part.multiply::<2>(c.rb_mut(), onto),
+                3 => part.multiply::<3>(c.rb_mut(), onto),
+                4 => part.multiply::<4>(c.rb_mut(), onto),
+                5 => part.multiply::<5>(c.rb_mut(), onto),
+                6 => part.multiply::<6>(c.rb_mut(), onto),
+                7 => part.multiply::<7>(c.rb_mut(), onto),
+                _ => part.multiply::<MOST_ROWS>(c.rb_mut(), onto),
             };
         }
     }
@@ -95,23 +96,19 @@ impl Part<'_> {
     /// Makes `ROWS` rows, whose sums stay in registers; gives their number.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn multiply<const ROWS: usize>(&self, c: &mut [f32], onto: Onto<'_, f32>) -> usize {
+    fn multiply<const ROWS: usize>(&self, c: Out<'_>, onto: Onto<'_, f32>) -> usize {
         let Part { a, b, columns, row, column, width } = *self;
         let left = match a.transposed {
             true => Left { data: &a.data[row..], down: 1, along: a.rows },
             false => Left { data: &a.data[row * a.columns..], down: a.columns, along: 1 },
         };
         let right = Right { data: &b[column..], along: columns };
-        let sums = sums::<ROWS, 1>(a.columns, left, right, width);
-        for (r, [sum]) in sums.into_iter().enumerate() {
-            let out = &mut c[(row + r) * columns + column..][..width];
-            let sum = match onto {
-                Onto::Nothing => sum,
-                Onto::Itself => _mm512_add_ps(load(out), sum),
-                Onto::Row(row) => _mm512_add_ps(load(&row[column..][..width]), sum),
-            };
-            store(sum, out);
-        }
+        let onto = match onto {
+            Onto::Row(row) => Onto::Row(&row[column..]),
+            onto => onto,
+        };
+        let out = c.submatrix_mut(row, column, ROWS, width);
+        Tile { out, onto, terms: a.columns, left, right }.sum::<ROWS, 1>();
         ROWS
     }
 }

@@ -4,18 +4,18 @@
 //! result, 12 rows of two vectors, is summed in registers. The right operand is copied, a block of terms at a
 //! time, into panels as wide as a tile, which stay in the second cache and are read from there in order; the rows of the left operand
 //! that a tile needs stay in the first cache meanwhile, so they are read where they are. What lies in columns is
-//! copied into an order in which neighbours are read together.
+//! copied by the first tile that reads it, so that the others read neighbours. Meanwhile what later tiles read is asked for.
 //!
 //! Each element is the sum of its terms in their order, in blocks that depend on their number alone. So its bits do not
 //! depend on the place of the element, nor on how rows or columns are shared among threads.
 
-use std::arch::x86_64::_mm512_add_ps;
 use std::cell::RefCell;
 
 use faer::mat::MatMut;
-use faer::{ContiguousFwd, reborrow::ReborrowMut};
+use faer::reborrow::ReborrowMut;
 
-use super::tile::{Left, Right, sums};
+use super::ahead::{Ahead, Lines, Walk};
+use super::tile::{LONG, Left, Out, Right, Tile};
 use super::{PIECE, THINNEST, for_each_piece};
 use crate::kernels::{Matrix, Onto};
 use crate::vector::avx512::{WIDTH, fits, load, singles_mut, store, transpose_block};
@@ -27,8 +27,8 @@ const COLUMNS: usize = 2 * WIDTH;
 /// The terms of a block, and the columns of its panels: half a megabyte.
 const TERMS: usize = 272;
 const ACROSS: usize = 512;
-/// The rows of a left operand by columns that are copied at once.
-const DOWN: usize = 20 * ROWS;
+/// Half a line of the cache: if each line is asked for twice, it is done over twice as many terms.
+const HALF: usize = WIDTH / 2;
 /// With so few rows the right operand is read where it is: to copy it is worth it only if it is read often.
 const FEW: usize = 4 * ROWS;
 /// The most numbers of a left operand by columns that is read where it is: it stays in the first cache.
@@ -74,9 +74,6 @@ fn multiply(c: &mut [f32], a: Matrix<'_, f32>, b: Matrix<'_, f32>, onto: Onto<'_
         ROOM.with_borrow_mut(|room| Job { a, b, onto, row, column }.multiply(c, room));
     });
 }
-
-/// A piece of the result: some rows and columns.
-type Out<'a> = MatMut<'a, f32, usize, usize, isize, ContiguousFwd>;
 
 thread_local! {
     /// Of each thread, because pieces are shared out; kept, because a product is short.
@@ -124,7 +121,7 @@ struct Block {
     columns: usize,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
     #[target_feature(enable = "avx512f")]
     fn multiply(self, mut c: Out<'_>, room: &mut Room) {
         let (inner, columns) = (self.b.rows, c.ncols());
@@ -143,51 +140,94 @@ impl Job<'_> {
     #[target_feature(enable = "avx512f")]
     fn add_block(self, mut c: Out<'_>, block: Block, room: &mut Room) {
         let (a, rows) = (self.a, c.nrows());
-        let Block { term, terms, columns, .. } = block;
+        let Block { terms, columns, .. } = block;
         // Whole panels of few rows stay where they are.
         let in_place = if rows <= FEW && !self.b.transposed { columns / COLUMNS } else { 0 };
         let panels = columns.div_ceil(COLUMNS);
-        let copy = numbers(&mut room.right, panels * terms * COLUMNS);
+        let right = numbers(&mut room.right, panels * terms * COLUMNS);
         if self.b.transposed {
             for panel in 0..panels {
-                self.copy_columns(block, panel, &mut copy[panel * terms * COLUMNS..]);
+                self.copy_columns(block, panel, &mut right[panel * terms * COLUMNS..]);
             }
         } else {
-            self.copy_rows(block, in_place, copy);
+            self.copy_rows(block, in_place, right);
         }
-        let copy = &*copy;
-        let panel = |k: usize| match k < in_place {
-            true => {
-                let column = self.column + block.column + k * COLUMNS;
-                let at = term * self.b.columns + column;
-                Right { data: &self.b.data[at..], along: self.b.columns }
-            }
-            false => Right { data: &copy[k * terms * COLUMNS..], along: COLUMNS },
-        };
-        for from in (0..rows).step_by(DOWN) {
-            let count = DOWN.min(rows - from);
-            let copied = a.transposed && a.rows * terms > NEAR;
-            let left = numbers(&mut room.left, if copied { count * terms } else { 0 });
-            if copied {
-                self.copy_left(block, from, count, left);
-            }
-            for (row, height) in strips(count) {
-                let first = self.row + from + row;
-                let left = match (a.transposed, copied) {
-                    (false, _) => Left {
-                        data: &a.data[first * a.columns + term..],
-                        down: a.columns,
-                        along: 1,
-                    },
-                    (true, false) => {
-                        Left { data: &a.data[term * a.rows + first..], down: 1, along: a.rows }
-                    }
-                    (true, true) => Left { data: &left[row * terms..], down: 1, along: height },
+        let right = &*right;
+        // What lies in columns is copied by the first tile that reads it.
+        let copied = a.transposed && a.rows * terms > NEAR && panels > 1;
+        let left_copy = numbers(&mut room.left, if copied { terms * ROWS } else { 0 });
+        let mut later = self.next_block(block, rows, panels);
+        let mut ahead = Ahead::new();
+        for (row, height) in strips(rows) {
+            let from = self.left(block, row);
+            let next = ROWS.min(rows - row - height);
+            let mut next_rows = self.next_rows(block, (row + height, next), panels);
+            for k in 0..panels {
+                let right = match k < in_place {
+                    true => self.right(block, k),
+                    false => Right { data: &right[k * terms * COLUMNS..], along: COLUMNS },
                 };
-                for k in 0..panels {
-                    self.tile(c.rb_mut(), block, (from + row, height), k, left, panel(k));
+                let copy = &mut left_copy[..if copied { terms * height } else { 0 }];
+                let (left, copy) = match (copied, k) {
+                    (false, _) => (from, None),
+                    (true, 0) => (from, Some(copy)),
+                    (true, _) => (Left { data: copy, down: 1, along: height }, None),
+                };
+                ahead.clear();
+                if terms >= LONG {
+                    later.iter_mut().for_each(|walk| walk.go_on(&mut ahead));
+                    next_rows.go_on(&mut ahead);
                 }
+                let ahead = ahead.and_then(Lines::same(left.data.as_ptr(), terms));
+                let place = Place { block, row, column: block.column + k * COLUMNS };
+                self.tile(c.rb_mut(), place, height, (left, right), copy, ahead);
             }
+        }
+    }
+
+    /// The left operand of some rows, where it is.
+    fn left(self, block: Block, row: usize) -> Left<'a> {
+        let (a, row, term) = (self.a, self.row + row, block.term);
+        match a.transposed {
+            false => Left { data: &a.data[row * a.columns + term..], down: a.columns, along: 1 },
+            true => Left { data: &a.data[term * a.rows + row..], down: 1, along: a.rows },
+        }
+    }
+
+    /// A panel of the right operand, where it is.
+    fn right(self, block: Block, k: usize) -> Right<'a> {
+        let at = block.term * self.b.columns + self.column + block.column + k * COLUMNS;
+        Right { data: &self.b.data[at..], along: self.b.columns }
+    }
+
+    /// What the next block reads and copies, in a share for each tile of this one.
+    fn next_block(self, block: Block, rows: usize, panels: usize) -> [Walk; 2] {
+        let (a, b) = (self.a, self.b);
+        let (term, tiles) = (block.term + block.terms, rows.div_ceil(ROWS) * panels);
+        let terms = block.terms.min(b.rows - term);
+        let left = match a.transposed {
+            true => Walk::rows(a.transpose(), (term, self.row), (terms, rows), tiles, HALF),
+            false => Walk::NOWHERE,
+        };
+        let right = match b.transposed {
+            true => Walk::NOWHERE,
+            false => {
+                let first = (term, self.column + block.column);
+                Walk::rows(b, first, (terms, block.columns), tiles, HALF)
+            }
+        };
+        [left, right]
+    }
+
+    /// What so many rows from a row on read of the left operand, in a share for each panel.
+    fn next_rows(self, block: Block, (row, count): (usize, usize), panels: usize) -> Walk {
+        let (a, row, Block { term, terms, .. }) = (self.a, self.row + row, block);
+        match a.transposed {
+            _ if count == 0 => Walk::NOWHERE,
+            false => Walk::rows(a, (row, term), (count, terms), panels, count.div_ceil(panels) + 1),
+            // Later blocks have been asked for. The rows before have brought all lines but that of the last row.
+            true if term == 0 => Walk::column(a.transpose(), (0, row + count - 1), terms, panels),
+            true => Walk::NOWHERE,
         }
     }
 
@@ -224,70 +264,38 @@ impl Job<'_> {
         }
     }
 
-    /// Copies the numbers of some rows of a left operand by columns: strip after strip, those of a term together.
-    #[target_feature(enable = "avx512f")]
-    fn copy_left(self, block: Block, from: usize, count: usize, out: &mut [f32]) {
-        for k in 0..block.terms {
-            let rows = &self.a.data[(block.term + k) * self.a.rows + self.row + from..][..count];
-            for (row, height) in strips(count) {
-                let to = &mut out[row * block.terms + k * height..][..height];
-                store(load(&rows[row..][..height]), to);
-            }
-        }
-    }
-
     /// Adds the terms of a block to a tile: some rows, and the columns of a panel.
     #[target_feature(enable = "avx512f")]
     fn tile(
         self,
         c: Out<'_>,
-        block: Block,
-        (row, height): (usize, usize),
-        panel: usize,
-        left: Left<'_>,
-        right: Right<'_>,
-    ) {
-        let place = Place { block, row, column: block.column + panel * COLUMNS };
-        let wide = block.columns - panel * COLUMNS > WIDTH;
-        match (height, wide) {
-            (12, true) => self.sum::<12, 2>(c, place, left, right),
-            (8, true) => self.sum::<8, 2>(c, place, left, right),
-            (4, true) => self.sum::<4, 2>(c, place, left, right),
-            (2, true) => self.sum::<2, 2>(c, place, left, right),
-            (_, true) => self.sum::<1, 2>(c, place, left, right),
-            (12, false) => self.sum::<12, 1>(c, place, left, right),
-            (8, false) => self.sum::<8, 1>(c, place, left, right),
-            (4, false) => self.sum::<4, 1>(c, place, left, right),
-            (2, false) => self.sum::<2, 1>(c, place, left, right),
-            (_, false) => self.sum::<1, 1>(c, place, left, right),
-        }
-    }
-
-    /// The sums of a tile of `R` rows of `V` vectors, added to what they go onto.
-    #[target_feature(enable = "avx512f")]
-    fn sum<const R: usize, const V: usize>(
-        self,
-        mut c: Out<'_>,
         place: Place,
-        left: Left<'_>,
-        right: Right<'_>,
+        height: usize,
+        factors: (Left<'_>, Right<'_>),
+        copy: Option<&mut [f32]>,
+        ahead: &[Lines],
     ) {
         let Place { block, row, column } = place;
-        let width = (V * WIDTH).min(block.column + block.columns - column);
-        let sums = sums::<R, V>(block.terms, left, right, V * WIDTH);
-        let onto = if block.term > 0 { Onto::Itself } else { self.onto };
-        for (sums, row) in sums.iter().zip(row..) {
-            let row = &mut c.rb_mut().row_mut(row).as_slice_mut()[column..][..width];
-            for ((sum, out), at) in sums.iter().zip(row.chunks_mut(WIDTH)).zip([0, WIDTH]) {
-                let sum = match onto {
-                    Onto::Nothing => *sum,
-                    Onto::Itself => _mm512_add_ps(load(out), *sum),
-                    Onto::Row(row) => {
-                        _mm512_add_ps(load(&row[self.column + column + at..][..out.len()]), *sum)
-                    }
-                };
-                store(sum, out);
-            }
+        let width = COLUMNS.min(block.column + block.columns - column);
+        let (left, right) = factors;
+        let onto = match self.onto {
+            _ if block.term > 0 => Onto::Itself,
+            Onto::Row(row) => Onto::Row(&row[self.column + column..]),
+            onto => onto,
+        };
+        let out = c.submatrix_mut(row, column, height, width);
+        let tile = Tile { out, onto, terms: block.terms, left, right };
+        match (height, width > WIDTH) {
+            (12, true) => tile.sum_whole::<12, 2>(copy, ahead),
+            (8, true) => tile.sum_whole::<8, 2>(copy, ahead),
+            (4, true) => tile.sum_whole::<4, 2>(copy, ahead),
+            (2, true) => tile.sum_whole::<2, 2>(copy, ahead),
+            (_, true) => tile.sum_whole::<1, 2>(copy, ahead),
+            (12, false) => tile.sum_whole::<12, 1>(copy, ahead),
+            (8, false) => tile.sum_whole::<8, 1>(copy, ahead),
+            (4, false) => tile.sum_whole::<4, 1>(copy, ahead),
+            (2, false) => tile.sum_whole::<2, 1>(copy, ahead),
+            (_, false) => tile.sum_whole::<1, 1>(copy, ahead),
         }
     }
 }
