@@ -109,10 +109,16 @@ struct Layout {
 }
 
 impl FreeProduct {
-    /// `count` products `[m, k] [k, n]` of different matrices.
-    pub(crate) fn new(count: usize, shape: (usize, usize, usize), threads: usize) -> Self {
+    /// `count` products `[m, k] [k, n]`, of different matrices or all with the same right operand.
+    pub(crate) fn new(
+        count: usize,
+        shape: (usize, usize, usize),
+        same_right: bool,
+        threads: usize,
+    ) -> Self {
         let (m, k, n) = shape;
-        let (a, b) = (vec![0.01; count * m * k], vec![0.01; count * k * n]);
+        let rights = if same_right { 1 } else { count };
+        let (a, b) = (vec![0.01; count * m * k], vec![0.01; rights * k * n]);
         let c = vec![0.0; count * m * n];
         let layout = |number: usize| Layout {
             columns: [number & 1 != 0, number & 2 != 0, number & 4 != 0],
@@ -144,7 +150,10 @@ impl FreeProduct {
             let half = count / 2;
             let (c0, c1) = self.c.split_at_mut(half * m * n);
             let (a0, a1) = self.a.split_at(half * m * k);
-            let (b0, b1) = self.b.split_at(half * k * n);
+            let (b0, b1) = match self.b.len() == k * n {
+                true => (&self.b[..], &self.b[..]),
+                false => self.b.split_at(half * k * n),
+            };
             rayon::join(
                 || multiply_all(shape, layout, c0, a0, b0),
                 || multiply_all(shape, layout, c1, a1, b1),
@@ -163,7 +172,8 @@ fn multiply_all(
     b: &[f32],
 ) {
     let columns = layout.columns;
-    let operands = a.chunks_exact(m * k).zip(b.chunks_exact(k * n));
+    // What there is one of is used again.
+    let operands = a.chunks_exact(m * k).zip(b.chunks_exact(k * n).cycle());
     for (c, (a, b)) in c.chunks_exact_mut(m * n).zip(operands) {
         if layout.engine {
             multiply_by_engine((m, k, n), (columns[0], columns[1]), c, a, b);

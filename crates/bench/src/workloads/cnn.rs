@@ -54,5 +54,5 @@ pub(crate) fn run(settings: &Settings) -> Report {
         batch: 1,
         hand_counted: None,
     };
-    training.run(settings, || Floor::products(PRODUCTS, settings.threads))
+    training.run(settings, || Floor::products(PRODUCTS, false, settings.threads))
 }

@@ -163,5 +163,5 @@ pub(crate) fn run(settings: &Settings) -> Report {
         batch: 1,
         hand_counted: Some(HAND_COUNTED),
     };
-    training.run(settings, || Floor::products(PRODUCTS, settings.threads))
+    training.run(settings, || Floor::products(PRODUCTS, false, settings.threads))
 }

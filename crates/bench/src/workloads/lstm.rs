@@ -14,7 +14,7 @@ const TOKENS: usize = 64;
 const UNITS: usize = 128;
 
 /// The products of the inputs, of the output layer and for all weights are each one over all steps.
-/// The first step has no state to multiply.
+/// The first step has no state to multiply; the others all have the same weights.
 const PRODUCTS: &[(usize, (usize, usize, usize))] = &[
     (1, (BATCH * TIME, 64, 4 * UNITS)),
     (TIME - 1, (BATCH, UNITS, 4 * UNITS)),
@@ -58,5 +58,5 @@ pub(crate) fn run(settings: &Settings) -> Report {
         batch: 1,
         hand_counted: None,
     };
-    training.run(settings, || Floor::products(PRODUCTS, settings.threads))
+    training.run(settings, || Floor::products(PRODUCTS, true, settings.threads))
 }

@@ -36,9 +36,15 @@ impl Floor {
         Floor { step: Box::new(step), has_loss: true }
     }
 
-    /// The matrix products alone: how many of each shape, `[m, k] [k, n]`.
-    pub(crate) fn products(list: &[(usize, (usize, usize, usize))], threads: usize) -> Floor {
-        let make = |&(count, shape): &(usize, _)| FreeProduct::new(count, shape, threads);
+    /// The matrix products alone: how many of each shape, `[m, k] [k, n]`, and whether those of a shape have the same right
+    /// operand.
+    pub(crate) fn products(
+        list: &[(usize, (usize, usize, usize))],
+        same_right: bool,
+        threads: usize,
+    ) -> Floor {
+        let make =
+            |&(count, shape): &(usize, _)| FreeProduct::new(count, shape, same_right, threads);
         let mut products: Vec<_> = list.iter().map(make).collect();
         let step = move || {
             products.iter_mut().for_each(FreeProduct::run);
