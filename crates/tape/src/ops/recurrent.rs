@@ -11,7 +11,7 @@ use super::rows::{sigmoid_in_place, tanh_in_place};
 use crate::kernels::{Matrix, Onto, sum_rows};
 use crate::op::Misfit;
 use crate::recycle::Room;
-use crate::{KernelCall, Real, Shape, Tensor};
+use crate::{KernelCall, Real, Shape, Tensor, threads};
 
 /// The lengths of a sequence of batches.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +51,22 @@ impl Lengths {
         self.batch * self.hidden
     }
 
-    /// How many rows of a batch one thread works on at a time, in a step with that many gates.
+    /// How many rows of a batch one thread works on at a time, in a step with that many gates. No row knows of
+    /// another, so it may depend on the number of threads.
     fn rows_per_block(self, gates: usize) -> usize {
         const MULTIPLICATIONS: usize = 1 << 20;
+        /// So many rows read the weights less often, and what they write stays in a near cache.
+        const ROWS: usize = 48;
         let worth = MULTIPLICATIONS / (gates * self.hidden * self.hidden);
-        worth.max(self.batch.div_ceil(BLOCKS)).max(1)
+        let alone = ROWS.min(self.batch / threads::available());
+        worth.max(alone).max(self.batch.div_ceil(BLOCKS)).clamp(1, self.batch)
+    }
+
+    /// How many steps are done at a time, each by itself, before or after a product over all of them: what it reads or has
+    /// written is still in the cache.
+    fn steps_together(self) -> usize {
+        const ROWS: usize = 256;
+        (ROWS / self.batch).clamp(1, self.time.max(1))
     }
 }
 
@@ -83,20 +94,6 @@ fn transposed<E>(data: &[E], rows: usize, columns: usize) -> Matrix<'_, E> {
     Matrix { data, rows: columns, columns: rows, transposed: true }
 }
 
-/// Writes or adds a product; lengths of 0 are allowed.
-fn multiply<E: Real>(out: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, add: bool) {
-    if out.is_empty() {
-        return;
-    }
-    if a.columns == 0 {
-        if !add {
-            out.fill(E::ZERO);
-        }
-        return;
-    }
-    E::matmul(out, a, b, Onto::added(add));
-}
-
 /// Copies the transpose of a matrix.
 fn transpose<E: Real>(x: &[E], columns: usize, out: &mut [E]) {
     const TILE: usize = 16;
@@ -110,24 +107,28 @@ fn transpose<E: Real>(x: &[E], columns: usize, out: &mut [E]) {
     }
 }
 
-/// The cotangents of what goes into the gates of all steps at once: `z = x w + b` with the cotangent
-/// `dz`, for the inputs with these numbers.
+/// The cotangents of what goes into the gates of some steps from `first` on: `z = x w + b` with the cotangent `dz`, for the
+/// inputs with these numbers. `add` is whether that of `x` is added to.
 fn input_products<E: Real>(
     call: &mut KernelCall<'_, E>,
     [x, w, b]: [usize; 3],
     lengths: Lengths,
-    dz: &[E],
+    (first, dz): (usize, &[E]),
+    add: bool,
 ) {
     let inputs = call.inputs;
-    let (rows, input) = (lengths.rows(), lengths.input);
+    let input = lengths.input;
     let width = inputs[b].len();
+    let rows = dz.len() / width;
+    let own = first * lengths.batch * input..(first * lengths.batch + rows) * input;
     if let Some(target) = call.target(x) {
         let w = transposed(inputs[w].as_slice(), input, width);
-        multiply(target.buffer, matrix(dz, rows, width), w, target.add);
+        let dx = &mut target.buffer[own.clone()];
+        E::matmul(dx, matrix(dz, rows, width), w, Onto::added(add));
     }
     if let Some(target) = call.target(w) {
-        let x = transposed(inputs[x].as_slice(), rows, input);
-        multiply(target.buffer, x, matrix(dz, rows, width), target.add);
+        let x = transposed(&inputs[x].as_slice()[own], rows, input);
+        E::matmul(target.buffer, x, matrix(dz, rows, width), Onto::added(target.add));
     }
     add_rows(call, b, dz);
 }
@@ -143,27 +144,29 @@ fn add_rows<E: Real>(call: &mut KernelCall<'_, E>, bias: usize, dz: &[E]) {
     sum.iter_mut().zip(&*room).for_each(|(sum, &x)| *sum += x);
 }
 
-/// The cotangent of the recurrent weights: the sum over the steps of `hᵀ dz`, where `h` is the state
+/// The cotangent of the recurrent weights: the sum over some steps from `first` on of `hᵀ dz`, where `h` is the state
 /// before the step.
 fn recurrent_product<E: Real>(
     call: &mut KernelCall<'_, E>,
     [state, w]: [usize; 2],
     lengths: Lengths,
     y: &[E],
-    dz: &[E],
+    (first, dz): (usize, &[E]),
 ) {
     let inputs = call.inputs;
-    let Lengths { time, batch, hidden, .. } = lengths;
+    let Lengths { batch, hidden, .. } = lengths;
     let width = inputs[w].shape()[1];
-    let Some(target) = call.target(w) else { return };
-    let first = batch.min(lengths.rows());
-    let h = transposed(&inputs[state].as_slice()[..first * hidden], first, hidden);
-    multiply(target.buffer, h, matrix(&dz[..first * width], first, width), target.add);
-    if time > 1 {
-        // The states after all steps but the last one are those before all but the first.
-        let rows = (time - 1) * batch;
-        let h = transposed(&y[..rows * hidden], rows, hidden);
-        multiply(target.buffer, h, matrix(&dz[first * width..], rows, width), true);
+    let (of_start, others) = dz.split_at(if first == 0 { batch * width } else { 0 });
+    // The states before the other steps are those after the steps before them.
+    let before = &y[first.saturating_sub(1) * batch * hidden..];
+    for (h, dz) in [(inputs[state].as_slice(), of_start), (before, others)] {
+        let rows = dz.len() / width;
+        if rows == 0 {
+            continue;
+        }
+        let Some(target) = call.target(w) else { return };
+        let h = transposed(&h[..rows * hidden], rows, hidden);
+        E::matmul(target.buffer, h, matrix(dz, rows, width), Onto::added(target.add));
     }
 }
 
@@ -172,11 +175,6 @@ fn put<E: Real>(call: &mut KernelCall<'_, E>, input: usize, cotangent: &[E]) {
     if let Some(target) = call.target(input) {
         super::rows::put(target.buffer, cotangent, E::ONE, target.add);
     }
-}
-
-/// Fills `rows` with copies of one row.
-fn repeat_row<E: Real>(rows: &mut [E], row: &[E]) {
-    rows.chunks_exact_mut(row.len()).for_each(|out| out.copy_from_slice(row));
 }
 
 /// The cotangent of a final state, or zeros.

@@ -3,10 +3,11 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Jobs, Lengths, add_rows, check, fill_from, input_products, matrix, multiply, put,
-    recurrent_product, repeat_row, sigmoid_in_place, tanh_in_place, transpose,
+    Jobs, Lengths, add_rows, check, fill_from, input_products, matrix, put, recurrent_product,
+    sigmoid_in_place, tanh_in_place, transpose,
 };
 use crate::error::expect;
+use crate::kernels::Onto;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
 use crate::ops::{concat, stack};
@@ -26,18 +27,18 @@ const W_HH: usize = 3;
 const B_IH: usize = 4;
 const B_HH: usize = 5;
 
-/// One step for some rows of a batch: `from_input` and `from_state` have what flows into the gates, where
-/// the product with the state is still missing in the latter.
+/// One step for some rows of a batch: `from_input` has what flows into the gates, and `from_state` gets it.
 fn step<E: Real>(
     hidden: usize,
-    w_hh: &[E],
+    [w_hh, b_hh]: [&[E]; 2],
     h: &[E],
     from_input: &[E],
     from_state: &mut [E],
     [kept, next]: [&mut [E]; 2],
 ) {
     let rows = h.len() / hidden;
-    multiply(from_state, matrix(h, rows, hidden), matrix(w_hh, hidden, 3 * hidden), true);
+    let w_hh = matrix(w_hh, hidden, 3 * hidden);
+    E::matmul(from_state, matrix(h, rows, hidden), w_hh, Onto::Row(b_hh));
     vectorised(
         #[inline(always)]
         || {
@@ -110,7 +111,8 @@ fn step_back<E: Real>(
         },
     );
     let rows = dh.len() / hidden;
-    multiply(dh, matrix(to_state, rows, 3 * hidden), matrix(w, 3 * hidden, hidden), true);
+    let w = matrix(w, 3 * hidden, hidden);
+    E::matmul(dh, matrix(to_state, rows, 3 * hidden), w, Onto::Itself);
 }
 
 impl<E: Real> Op<E> for Gru {
@@ -129,31 +131,34 @@ impl<E: Real> Op<E> for Gru {
         let lengths = Lengths::known(inputs[X].shape(), inputs[H0].shape());
         let Lengths { batch, input, hidden, .. } = lengths;
         let (rows, state) = (lengths.rows(), lengths.state());
+        let stretch = lengths.steps_together() * batch;
         let [x, h0, w_ih, w_hh, b_ih, b_hh] = std::array::from_fn(|k| inputs[k].as_slice());
         let mut kept = Tensor::uninitialised([4 * rows * hidden].into());
-        let [mut from_input, mut from_state] = [3 * rows * hidden, 3 * state].map(Room::new);
+        let [mut from_input, mut from_state] = [3 * stretch * hidden, 3 * state].map(Room::new);
         let (from_input, from_state) = (&mut *from_input, &mut *from_state);
-        repeat_row(from_input, b_ih);
-        multiply(from_input, matrix(x, rows, input), matrix(w_ih, input, 3 * hidden), true);
         let mut buffers = outputs.buffers();
         let [y, h_n] = &mut *buffers else { unreachable!("two outputs are announced") };
         let mut h = h0;
-        let block = lengths.rows_per_block(3).min(batch);
-        let length = block * hidden;
-        let steps =
-            from_input.chunks_exact(3 * state).zip(kept.as_mut_slice().chunks_exact_mut(4 * state));
-        for ((from_input, kept), next) in steps.zip(y.chunks_exact_mut(state)) {
-            repeat_row(from_state, b_hh);
-            let flows = from_input.chunks(3 * length).zip(from_state.chunks_mut(3 * length));
-            let parts = kept.chunks_mut(4 * length).zip(next.chunks_mut(length));
-            let mut jobs: Jobs<_> = flows.zip(parts).collect();
-            for_each_block(&mut jobs, 1, |k, jobs| {
-                let ((from_input, from_state), (kept, next)) = &mut jobs[0];
-                let h = &h[k * length..][..next.len()];
-                step(hidden, w_hh, h, from_input, from_state, [kept, next]);
-            });
-            drop(jobs);
-            h = next;
+        let length = lengths.rows_per_block(3) * hidden;
+        let mut states = y.chunks_exact_mut(state);
+        for (k, kept) in kept.as_mut_slice().chunks_mut(4 * stretch * hidden).enumerate() {
+            let rows = kept.len() / (4 * hidden);
+            let x = matrix(&x[k * stretch * input..][..rows * input], rows, input);
+            let from_input = &mut from_input[..3 * rows * hidden];
+            E::matmul(from_input, x, matrix(w_ih, input, 3 * hidden), Onto::Row(b_ih));
+            let steps = from_input.chunks_exact(3 * state).zip(kept.chunks_exact_mut(4 * state));
+            for ((from_input, kept), next) in steps.zip(&mut states) {
+                let flows = from_input.chunks(3 * length).zip(from_state.chunks_mut(3 * length));
+                let parts = kept.chunks_mut(4 * length).zip(next.chunks_mut(length));
+                let mut jobs: Jobs<_> = flows.zip(parts).collect();
+                for_each_block(&mut jobs, 1, |k, jobs| {
+                    let ((from_input, from_state), (kept, next)) = &mut jobs[0];
+                    let h = &h[k * length..][..next.len()];
+                    step(hidden, [w_hh, b_hh], h, from_input, from_state, [kept, next]);
+                });
+                drop(jobs);
+                h = next;
+            }
         }
         h_n.copy_from_slice(h);
         drop(buffers);
@@ -172,39 +177,50 @@ impl<E: Real> VjpKernel<E> for Gru {
     fn run(&self, call: &mut KernelCall<'_, E>) {
         let inputs = call.inputs;
         let lengths = Lengths::known(inputs[X].shape(), inputs[H0].shape());
-        let Lengths { time, batch, hidden, .. } = lengths;
-        let (rows, state) = (lengths.rows(), lengths.state());
+        let Lengths { time, hidden, .. } = lengths;
+        let (state, together) = (lengths.state(), lengths.steps_together());
         let kept = call.residuals[0].as_slice();
         let y = call.outputs[0].as_slice();
         let [mut w, mut to_input, mut to_state, mut dh] =
-            [3 * hidden * hidden, 3 * rows * hidden, 3 * rows * hidden, state].map(Room::new);
+            [3 * hidden * hidden, 3 * together * state, 3 * together * state, state].map(Room::new);
         let (w, dh) = (&mut *w, &mut *dh);
         let (to_input, to_state) = (&mut *to_input, &mut *to_state);
         // Once for all steps, so that each of them reads it in order.
         transpose(inputs[W_HH].as_slice(), 3 * hidden, w);
         fill_from(dh, call.cotangents[1].as_ref());
         let dy = call.cotangents[0].as_ref().map(Tensor::as_slice);
-        let block = lengths.rows_per_block(3).min(batch);
-        let length = block * hidden;
-        for t in (0..time).rev() {
-            let kept = &kept[4 * t * state..][..4 * state];
-            let before = if t == 0 { inputs[H0].as_slice() } else { &y[(t - 1) * state..] };
-            let to_input = &mut to_input[3 * t * state..][..3 * state];
-            let to_state = &mut to_state[3 * t * state..][..3 * state];
-            let flows = to_input.chunks_mut(3 * length).zip(to_state.chunks_mut(3 * length));
-            let mut jobs: Jobs<_> = flows.zip(dh.chunks_mut(length)).collect();
-            for_each_block(&mut jobs, 1, |k, jobs| {
-                let ((to_input, to_state), dh) = &mut jobs[0];
-                let own = k * length..k * length + dh.len();
-                let dy = dy.map(|dy| &dy[t * state..][own.clone()]);
-                let kept = &kept[4 * own.start..4 * own.end];
-                step_back(hidden, w, [kept, &before[own]], dy, [to_input, to_state, dh]);
-            });
+        let length = lengths.rows_per_block(3) * hidden;
+        if time == 0 {
+            // Zeros, for nothing is multiplied.
+            for weights in [W_IH, W_HH, B_IH, B_HH] {
+                call.sum(weights);
+            }
+        }
+        let add = call.target(X).is_some_and(|target| target.add);
+        for first in (0..time).step_by(together).rev() {
+            let steps = together.min(time - first);
+            let to_input = &mut to_input[..3 * steps * state];
+            let to_state = &mut to_state[..3 * steps * state];
+            let flows =
+                to_input.chunks_exact_mut(3 * state).zip(to_state.chunks_exact_mut(3 * state));
+            for (t, (to_input, to_state)) in (first..time).zip(flows).rev() {
+                let kept = &kept[4 * t * state..][..4 * state];
+                let before = if t == 0 { inputs[H0].as_slice() } else { &y[(t - 1) * state..] };
+                let flows = to_input.chunks_mut(3 * length).zip(to_state.chunks_mut(3 * length));
+                let mut jobs: Jobs<_> = flows.zip(dh.chunks_mut(length)).collect();
+                for_each_block(&mut jobs, 1, |k, jobs| {
+                    let ((to_input, to_state), dh) = &mut jobs[0];
+                    let own = k * length..k * length + dh.len();
+                    let dy = dy.map(|dy| &dy[t * state..][own.clone()]);
+                    let kept = &kept[4 * own.start..4 * own.end];
+                    step_back(hidden, w, [kept, &before[own]], dy, [to_input, to_state, dh]);
+                });
+            }
+            recurrent_product(call, [H0, W_HH], lengths, y, (first, to_state));
+            add_rows(call, B_HH, to_state);
+            input_products(call, [X, W_IH, B_IH], lengths, (first, to_input), add);
         }
         put(call, H0, dh);
-        recurrent_product(call, [H0, W_HH], lengths, y, to_state);
-        add_rows(call, B_HH, to_state);
-        input_products(call, [X, W_IH, B_IH], lengths, to_input);
     }
 }
 

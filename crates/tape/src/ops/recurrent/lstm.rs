@@ -3,10 +3,11 @@
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Jobs, Lengths, check, fill_from, input_products, matrix, multiply, put, recurrent_product,
-    repeat_row, sigmoid_in_place, tanh_in_place, transpose,
+    Jobs, Lengths, check, fill_from, input_products, matrix, put, recurrent_product,
+    sigmoid_in_place, tanh_in_place, transpose,
 };
 use crate::error::expect;
+use crate::kernels::Onto;
 use crate::op::{Backward, Cotangents, Misfit, Op, Outputs, Shapes};
 use crate::ops::rows::vectorised;
 use crate::ops::{concat, stack};
@@ -41,7 +42,7 @@ fn step<E: Real>(
     [next_h, next_c]: [&mut [E]; 2],
 ) {
     let rows = h.len() / hidden;
-    multiply(z, matrix(h, rows, hidden), matrix(w_hh, hidden, 4 * hidden), true);
+    E::matmul(z, matrix(h, rows, hidden), matrix(w_hh, hidden, 4 * hidden), Onto::Itself);
     vectorised(
         #[inline(always)]
         || {
@@ -107,7 +108,7 @@ fn step_back<E: Real>(
         },
     );
     let rows = dh.len() / hidden;
-    multiply(dh, matrix(dz, rows, 4 * hidden), matrix(w, 4 * hidden, hidden), false);
+    E::matmul(dh, matrix(dz, rows, 4 * hidden), matrix(w, 4 * hidden, hidden), Onto::Nothing);
 }
 
 impl<E: Real> Op<E> for Lstm {
@@ -130,25 +131,28 @@ impl<E: Real> Op<E> for Lstm {
         let [x, h0, c0, w_ih, w_hh, bias] = std::array::from_fn(|k| inputs[k].as_slice());
         let mut kept = Tensor::uninitialised([5 * rows * hidden].into());
         let (z, cells) = kept.as_mut_slice().split_at_mut(4 * rows * hidden);
-        repeat_row(z, bias);
-        multiply(z, matrix(x, rows, input), matrix(w_ih, input, 4 * hidden), true);
         let mut buffers = outputs.buffers();
         let [y, h_n, c_n] = &mut *buffers else { unreachable!("three outputs are announced") };
         let (mut h, mut c) = (h0, c0);
-        let block = lengths.rows_per_block(4).min(batch);
-        let steps = z.chunks_exact_mut(4 * state);
-        for ((z, next_h), next_c) in
-            steps.zip(y.chunks_exact_mut(state)).zip(cells.chunks_exact_mut(state))
-        {
-            let parts = next_h.chunks_mut(block * hidden).zip(next_c.chunks_mut(block * hidden));
-            let mut jobs: Jobs<_> = z.chunks_mut(4 * block * hidden).zip(parts).collect();
-            for_each_block(&mut jobs, 1, |k, jobs| {
-                let (z, (next_h, next_c)) = &mut jobs[0];
-                let own = k * block * hidden..k * block * hidden + next_h.len();
-                step(hidden, w_hh, [&h[own.clone()], &c[own]], z, [next_h, next_c]);
-            });
-            drop(jobs);
-            (h, c) = (next_h, next_c);
+        let block = lengths.rows_per_block(4);
+        let mut states = y.chunks_exact_mut(state).zip(cells.chunks_exact_mut(state));
+        let stretch = lengths.steps_together() * batch;
+        for (k, z) in z.chunks_mut(4 * stretch * hidden).enumerate() {
+            let rows = z.len() / (4 * hidden);
+            let x = matrix(&x[k * stretch * input..][..rows * input], rows, input);
+            E::matmul(z, x, matrix(w_ih, input, 4 * hidden), Onto::Row(bias));
+            for (z, (next_h, next_c)) in z.chunks_exact_mut(4 * state).zip(&mut states) {
+                let parts =
+                    next_h.chunks_mut(block * hidden).zip(next_c.chunks_mut(block * hidden));
+                let mut jobs: Jobs<_> = z.chunks_mut(4 * block * hidden).zip(parts).collect();
+                for_each_block(&mut jobs, 1, |k, jobs| {
+                    let (z, (next_h, next_c)) = &mut jobs[0];
+                    let own = k * block * hidden..k * block * hidden + next_h.len();
+                    step(hidden, w_hh, [&h[own.clone()], &c[own]], z, [next_h, next_c]);
+                });
+                drop(jobs);
+                (h, c) = (next_h, next_c);
+            }
         }
         h_n.copy_from_slice(h);
         c_n.copy_from_slice(c);
@@ -168,11 +172,12 @@ impl<E: Real> VjpKernel<E> for Lstm {
     fn run(&self, call: &mut KernelCall<'_, E>) {
         let inputs = call.inputs;
         let lengths = Lengths::known(inputs[X].shape(), inputs[H0].shape());
-        let Lengths { time, batch, hidden, .. } = lengths;
-        let (rows, state) = (lengths.rows(), lengths.state());
+        let Lengths { time, hidden, .. } = lengths;
+        let (rows, state, together) = (lengths.rows(), lengths.state(), lengths.steps_together());
         let (z, cells) = call.residuals[0].as_slice().split_at(4 * rows * hidden);
+        let y = call.outputs[0].as_slice();
         let [mut w, mut dz, mut ends] =
-            [4 * hidden * hidden, 4 * rows * hidden, 3 * state].map(Room::new);
+            [4 * hidden * hidden, 4 * together * state, 3 * state].map(Room::new);
         let (w, dz) = (&mut *w, &mut *dz);
         // Once for all steps, so that each of them reads it in order.
         transpose(inputs[W_HH].as_slice(), 4 * hidden, w);
@@ -181,30 +186,37 @@ impl<E: Real> VjpKernel<E> for Lstm {
         fill_from(dh, call.cotangents[1].as_ref());
         fill_from(dc, call.cotangents[2].as_ref());
         let dy = call.cotangents[0].as_ref().map(Tensor::as_slice);
-        let block = lengths.rows_per_block(4).min(batch);
-        let length = block * hidden;
-        for t in (0..time).rev() {
-            let z = &z[4 * t * state..][..4 * state];
-            let c = &cells[t * state..][..state];
-            let before = if t == 0 { inputs[C0].as_slice() } else { &cells[(t - 1) * state..] };
-            let dz = &mut dz[4 * t * state..][..4 * state];
-            let states = dh.chunks_mut(length).zip(dc.chunks_mut(length));
-            let parts = dz.chunks_mut(4 * length).zip(tanh.chunks_mut(length));
-            let mut jobs: Jobs<_> = states.zip(parts).collect();
-            for_each_block(&mut jobs, 1, |k, jobs| {
-                let ((dh, dc), (dz, tanh)) = &mut jobs[0];
-                let own = k * length..k * length + dh.len();
-                let z = &z[4 * own.start..4 * own.end];
-                let dy = dy.map(|dy| &dy[t * state..][own.clone()]);
-                let kept = [z, &c[own.clone()], &before[own]];
-                step_back(hidden, w, kept, dy, [dz, dh, dc], tanh);
-            });
+        let length = lengths.rows_per_block(4) * hidden;
+        if time == 0 {
+            // Zeros, for nothing is multiplied.
+            for weights in [W_IH, W_HH, BIAS] {
+                call.sum(weights);
+            }
+        }
+        let add = call.target(X).is_some_and(|target| target.add);
+        for first in (0..time).step_by(together).rev() {
+            let dz = &mut dz[..4 * together.min(time - first) * state];
+            for (t, dz) in (first..time).zip(dz.chunks_exact_mut(4 * state)).rev() {
+                let z = &z[4 * t * state..][..4 * state];
+                let c = &cells[t * state..][..state];
+                let before = if t == 0 { inputs[C0].as_slice() } else { &cells[(t - 1) * state..] };
+                let states = dh.chunks_mut(length).zip(dc.chunks_mut(length));
+                let parts = dz.chunks_mut(4 * length).zip(tanh.chunks_mut(length));
+                let mut jobs: Jobs<_> = states.zip(parts).collect();
+                for_each_block(&mut jobs, 1, |k, jobs| {
+                    let ((dh, dc), (dz, tanh)) = &mut jobs[0];
+                    let own = k * length..k * length + dh.len();
+                    let z = &z[4 * own.start..4 * own.end];
+                    let dy = dy.map(|dy| &dy[t * state..][own.clone()]);
+                    let kept = [z, &c[own.clone()], &before[own]];
+                    step_back(hidden, w, kept, dy, [dz, dh, dc], tanh);
+                });
+            }
+            recurrent_product(call, [H0, W_HH], lengths, y, (first, dz));
+            input_products(call, [X, W_IH, BIAS], lengths, (first, dz), add);
         }
         put(call, H0, dh);
         put(call, C0, dc);
-        let y = call.outputs[0].as_slice();
-        recurrent_product(call, [H0, W_HH], lengths, y, dz);
-        input_products(call, [X, W_IH, BIAS], lengths, dz);
     }
 }
 
