@@ -90,6 +90,7 @@ impl Tile<'_> {
         Tile { left: Left { along: 1, ..self.left }, ..self }
     }
 
+    /// All of it in one function: sums that were handed to another one would go through memory.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn sum_of<const R: usize, const V: usize, const WHOLE: bool, const COPY: bool>(
@@ -131,7 +132,7 @@ impl Tile<'_> {
                     let mut vectors = [_mm512_setzero_ps(); V];
                     for (v, vector) in vectors.iter_mut().enumerate() {
                         let at = b.wrapping_add(term * right.along + v * WIDTH);
-                        // A mask takes a multiplication's place.
+                        // To load with a mask takes the place of a multiplication.
                         *vector = match WHOLE {
                             true => _mm512_loadu_ps(at),
                             false => _mm512_maskz_loadu_ps(lanes[v], at),

@@ -174,10 +174,8 @@ impl<'a> Job<'a> {
                     (true, _) => (Left { data: copy, down: 1, along: height }, None),
                 };
                 ahead.clear();
-                if terms >= LONG {
-                    later.iter_mut().for_each(|walk| walk.go_on(&mut ahead));
-                    next_rows.go_on(&mut ahead);
-                }
+                later.iter_mut().for_each(|walk| walk.go_on(&mut ahead));
+                next_rows.go_on(&mut ahead);
                 let ahead = ahead.and_then(Lines::same(left.data.as_ptr(), terms));
                 let place = Place { block, row, column: block.column + k * COLUMNS };
                 self.tile(c.rb_mut(), place, height, (left, right), copy, ahead);
@@ -203,6 +201,9 @@ impl<'a> Job<'a> {
     /// What the next block reads and copies, in a share for each tile of this one.
     fn next_block(self, block: Block, rows: usize, panels: usize) -> [Walk; 2] {
         let (a, b) = (self.a, self.b);
+        if block.terms < LONG {
+            return [Walk::NOWHERE; 2];
+        }
         let (term, tiles) = (block.term + block.terms, rows.div_ceil(ROWS) * panels);
         let terms = block.terms.min(b.rows - term);
         let left = match a.transposed {
@@ -223,7 +224,7 @@ impl<'a> Job<'a> {
     fn next_rows(self, block: Block, (row, count): (usize, usize), panels: usize) -> Walk {
         let (a, row, Block { term, terms, .. }) = (self.a, self.row + row, block);
         match a.transposed {
-            _ if count == 0 => Walk::NOWHERE,
+            _ if count == 0 || terms < LONG => Walk::NOWHERE,
             false => Walk::rows(a, (row, term), (count, terms), panels, count.div_ceil(panels) + 1),
             // Later blocks have been asked for. The rows before have brought all lines but that of the last row.
             true if term == 0 => Walk::column(a.transpose(), (0, row + count - 1), terms, panels),
