@@ -140,6 +140,8 @@ macro_rules! vectorised {
         pub trait Vectorised: Copy {
             $(#[doc(hidden)] fn $method<A: Arithmetic>(x: Self) -> Self;)*
             #[doc(hidden)]
+            fn exp_flushed<A: Arithmetic>(x: Self) -> Self;
+            #[doc(hidden)]
             fn sin<A: Arithmetic>(x: Self) -> Self;
             #[doc(hidden)]
             fn cos<A: Arithmetic>(x: Self) -> Self;
@@ -175,6 +177,10 @@ macro_rules! vectorised {
             fn $method<A: Arithmetic>(x: Self) -> Self {
                 $file::$method::<A>(x)
             })*
+            #[inline(always)]
+            fn exp_flushed<A: Arithmetic>(x: Self) -> Self {
+                exponential::exp_flushed::<A>(x)
+            }
             #[inline(always)]
             fn sin<A: Arithmetic>(x: Self) -> Self {
                 trigonometric::sin::<A>(x)
@@ -234,6 +240,10 @@ macro_rules! vectorised {
             fn $method<A: Arithmetic>(x: Self) -> Self {
                 in_single!($single $file $method A x)
             })*
+            #[inline(always)]
+            fn exp_flushed<A: Arithmetic>(x: Self) -> Self {
+                single::exp_flushed::<A>(x)
+            }
             #[inline(always)]
             fn sin<A: Arithmetic>(x: Self) -> Self {
                 single::sin::<A>(x)

@@ -6,6 +6,8 @@
 pub(crate) mod double {
     /// 1.5 * 2^52: to a sum with it every number below 2^51 is rounded to an integer.
     pub(crate) const SHIFT: f64 = 6_755_399_441_055_744.0;
+    /// The sum with an integer has in its lowest bits that integer and the bias of two exponents.
+    pub(crate) const TWO_BIASES: f64 = SHIFT + 2046.0;
     /// `ln 2` as a number of 41 bits and a rest.
     pub(crate) const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_4000);
     pub(crate) const LN2_LOW: f64 = -1.7239444525614835e-13;
@@ -66,6 +68,8 @@ pub(crate) mod double {
 pub(crate) mod single {
     /// 1.5 * 2^23: to a sum with it every number below 2^22 is rounded to an integer.
     pub(crate) const SHIFT: f32 = 12_582_912.0;
+    /// The sum with an integer has in its lowest bits that integer and the bias of two exponents.
+    pub(crate) const TWO_BIASES: f32 = SHIFT + 254.0;
     /// `ln 2` as a number of 14 bits and a rest.
     pub(crate) const LN2_HIGH: f32 = 0.693_176_27;
     pub(crate) const LN2_LOW: f32 = -2.9088971e-05;

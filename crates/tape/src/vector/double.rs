@@ -1,7 +1,7 @@
 //! Pairs of doubles for what one double cannot hold, and powers of two.
 
 use super::Arithmetic;
-use super::coefficients::double::SHIFT;
+use super::coefficients::double::{SHIFT, TWO_BIASES};
 
 /// The nearest integer, halves to even, of a number below 2^51.
 #[inline(always)]
@@ -25,8 +25,16 @@ pub(super) fn pow2(n: f64) -> f64 {
 /// `x 2^n` for an integer `n` from -2044 to 2046, rounded once if `x` is near 1.
 #[inline(always)]
 pub(super) fn scale(x: f64, n: f64) -> f64 {
-    let half = nearest(0.5 * n);
-    x * pow2(half) * pow2(n - half)
+    scale_by(x, n + TWO_BIASES)
+}
+
+/// [`scale`] for `n + TWO_BIASES`.
+#[inline(always)]
+pub(super) fn scale_by(x: f64, biased: f64) -> f64 {
+    // By two powers, because one may not be a number; a half of the integer is the exponent of each.
+    let bits = biased.to_bits();
+    let half = bits >> 1;
+    x * f64::from_bits(half << 52) * f64::from_bits((bits - half) << 52)
 }
 
 /// `a + b` and what the sum has rounded away.

@@ -5,8 +5,8 @@
 
 use std::f64::consts::LOG2_E;
 
-use super::coefficients::double::{LN2_HIGH, LN2_LOW};
-use super::double::{fast_two_sum, nearest, pow2, scale, two_sum};
+use super::coefficients::double::{LN2_HIGH, LN2_LOW, SHIFT, TWO_BIASES};
+use super::double::{fast_two_sum, nearest, pow2, scale, scale_by, two_sum};
 use super::logarithm::ln_1p_pair;
 use super::{Arithmetic, coefficients, horner};
 
@@ -14,7 +14,7 @@ use super::{Arithmetic, coefficients, horner};
 /// good bits; for `|x|` below 10^5.
 #[inline(always)]
 pub(super) fn reduced<A: Arithmetic>(x: f64) -> (f64, f64, f64) {
-    let n = nearest(x * LOG2_E);
+    let n = A::fma(x, LOG2_E, SHIFT) - SHIFT;
     let high = A::fma(-n, LN2_HIGH, x);
     let low = n * LN2_LOW;
     let r = high - low;
@@ -31,11 +31,26 @@ fn exp_tail<A: Arithmetic>(r: f64) -> f64 {
 #[inline(always)]
 pub(super) fn exp<A: Arithmetic>(x: f64) -> f64 {
     let clamped = clamp(x, -746.0, 710.0);
-    let n = nearest(clamped * LOG2_E);
+    let biased = A::fma(clamped, LOG2_E, TWO_BIASES);
+    let n = biased - TWO_BIASES;
     let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, clamped));
     let power = 1.0 + A::fma(r * r, exp_tail::<A>(r), r);
     // What rounds to zero is not left to underflow, which takes some processors a hundred times as long.
-    scale(if x < -746.0 { 0.0 } else { power }, n)
+    scale_by(if x < -746.0 { 0.0 } else { power }, biased)
+}
+
+/// `e^x` from 2^-1022.5 to 2^1023.5, and else 0 or infinity: [`exp`] in four fifths of the time, for who has subtracted the
+/// largest of all exponents.
+#[inline(always)]
+pub(super) fn exp_flushed<A: Arithmetic>(x: f64) -> f64 {
+    const ONE_BIAS: f64 = SHIFT + 1023.0;
+    let x = clamp(x, -709.0, 710.0);
+    let biased = A::fma(x, LOG2_E, ONE_BIAS);
+    let n = biased - ONE_BIAS;
+    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
+    let power = 1.0 + A::fma(r * r, exp_tail::<A>(r), r);
+    // The least exponent and the largest one are those of 0 and infinity.
+    power * f64::from_bits(biased.to_bits() << 52)
 }
 
 /// `2^x = 2^n 2^r` with `n` the integer next to `x`. `(2^r - 1) / r` for `|r| <= 1/2` is a minimax

@@ -6,14 +6,9 @@
 use std::f32::consts::LOG2_E;
 use std::f64::consts::FRAC_2_PI;
 
-use super::coefficients::single::{LN2_HIGH, LN2_LOW, SHIFT};
+use super::coefficients::single::{LN2_HIGH, LN2_LOW, SHIFT, TWO_BIASES};
 use super::double::{low_bits, nearest as nearest_f64};
 use super::{Arithmetic, coefficients, horner, poly};
-
-#[inline(always)]
-fn nearest(x: f32) -> f32 {
-    (x + SHIFT) - SHIFT
-}
 
 /// `2^n` for an integer `n` from -126 to 127.
 #[inline(always)]
@@ -24,8 +19,15 @@ fn pow2(n: f32) -> f32 {
 /// `x 2^n` for an integer `n` from -252 to 254, rounded once if `x` is near 1.
 #[inline(always)]
 fn scale(x: f32, n: f32) -> f32 {
-    let half = nearest(0.5 * n);
-    x * pow2(half) * pow2(n - half)
+    scale_by(x, n + TWO_BIASES)
+}
+
+/// [`scale`] for `n + TWO_BIASES`.
+#[inline(always)]
+fn scale_by(x: f32, biased: f32) -> f32 {
+    let bits = biased.to_bits();
+    let half = bits >> 1;
+    x * f32::from_bits(half << 23) * f32::from_bits((bits - half) << 23)
 }
 
 #[inline(always)]
@@ -34,20 +36,38 @@ fn clamp(x: f32, low: f32, high: f32) -> f32 {
     if x < low { low } else { x }
 }
 
-/// `n` and `q` with `e^x = 2^n (1 + q)`; minimax polynomial, error 2^-27 of `e^x`.
+/// `n` and `q` with `e^x = 2^n (1 + q)`.
 #[inline(always)]
 fn reduced<A: Arithmetic>(x: f32) -> (f32, f32) {
-    let n = nearest(x * LOG2_E);
+    let n = A::fma(x, LOG2_E, SHIFT) - SHIFT;
+    (n, less_power::<A>(x, n))
+}
+
+/// `e^x / 2^n - 1` for the integer next to `x / ln 2`; minimax polynomial, error 2^-27.
+#[inline(always)]
+fn less_power<A: Arithmetic>(x: f32, n: f32) -> f32 {
     let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
     let p = horner::<A, _, _>(r, coefficients::single::EXP);
-    (n, A::fma(r * r, p, r))
+    A::fma(r * r, p, r)
 }
 
 #[inline(always)]
 pub(super) fn exp<A: Arithmetic>(x: f32) -> f32 {
-    let (n, q) = reduced::<A>(clamp(x, -104.0, 89.0));
+    let clamped = clamp(x, -104.0, 89.0);
+    let biased = A::fma(clamped, LOG2_E, TWO_BIASES);
+    let q = less_power::<A>(clamped, biased - TWO_BIASES);
     // What rounds to zero is not left to underflow, which takes some processors a hundred times as long.
-    scale(if x < -104.0 { 0.0 } else { 1.0 + q }, n)
+    scale_by(if x < -104.0 { 0.0 } else { 1.0 + q }, biased)
+}
+
+/// `e^x` from 2^-126.5 to 2^127.5, and else 0 or infinity.
+#[inline(always)]
+pub(super) fn exp_flushed<A: Arithmetic>(x: f32) -> f32 {
+    const ONE_BIAS: f32 = SHIFT + 127.0;
+    let x = clamp(x, -88.0, 89.0);
+    let biased = A::fma(x, LOG2_E, ONE_BIAS);
+    let q = less_power::<A>(x, biased - ONE_BIAS);
+    (1.0 + q) * f32::from_bits(biased.to_bits() << 23)
 }
 
 /// With `x = 2^k m` and `f = m - 1`, `ln m = f - f^2 / 2 + f^3 P(f)`; minimax polynomial, error

@@ -1,8 +1,9 @@
 //! Every level that this machine has, against values of higher precision.
 
+use std::f64::consts::LN_2;
 use std::fs::read_to_string;
 
-use super::{Kernel, Level};
+use super::{Arithmetic, Kernel, Level, Task, Vectorised, run_at};
 use crate::primitive::Primitive;
 use crate::{Elementary, Real};
 
@@ -154,6 +155,40 @@ fn double_precision_within_two_ulp() {
         }
     }
     assert!(tested > 600);
+}
+
+struct ExpFlushed<'a, E>(&'a mut [E]);
+
+impl<E: Vectorised> Task for ExpFlushed<'_, E> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arithmetic>(self) {
+        self.0.iter_mut().for_each(|x| *x = E::exp_flushed::<A>(*x));
+    }
+}
+
+/// The exponential function, but for the least and the largest numbers.
+#[test]
+fn exp_flushed_is_zero_or_infinite_at_its_ends() {
+    let x: Vec<f64> =
+        (-80_000..80_000).map(|i| f64::from(i) * 0.01 + 0.003).chain(SPECIAL).collect();
+    for &level in Level::available() {
+        let mut double = x.clone();
+        run_at(level, ExpFlushed(&mut double));
+        let mut single: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        run_at(level, ExpFlushed(&mut single));
+        for ((&x, y), z) in x.iter().zip(double).zip(single) {
+            let flushed = |least: f64, most: f64, y: f64| match x {
+                x if x < (least - 0.5) * LN_2 => 0.0,
+                x if x > (most - 0.5) * LN_2 => f64::INFINITY,
+                _ => y,
+            };
+            let error = ulps(y, flushed(-1022.0, 1024.0, x.exp()), 0.0);
+            assert!(error < 2.0, "exp_flushed({x:e}) at {level:?}: {y:e}, {error} ulp");
+            let error = ulps_f32(z, flushed(-126.0, 128.0, f64::from(x as f32).exp()));
+            assert!(error < 2.0, "exp_flushed({x:e}) at {level:?}: {z:e}, {error} ulp");
+        }
+    }
 }
 
 /// At special values, the scalar functions and those of vectors agree to an ulp or two.

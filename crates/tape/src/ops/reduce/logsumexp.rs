@@ -1,7 +1,8 @@
 //! The logarithm of the sum of exponentials.
 //!
-//! A run of neighbours that has an output of its own is done piece by piece, each from the largest element of its own: memory
-//! is read once, and written once. The sums of the pieces are put together at the end.
+//! A run of neighbours that has an output of its own is done piece by piece, each from a base of its own: memory is read once,
+//! and written once. The sums of the pieces are put together at the end. The base is the largest element of the piece, or that
+//! of a piece before, if it turns out to do as well.
 
 use smallvec::smallvec;
 
@@ -16,7 +17,8 @@ use crate::{KernelCall, Real, Shape, Target, Tensor, VjpKernel};
 
 /// `ln sum exp x`, from the largest element, so that nothing overflows; `dy/dx = exp(x - y)`.
 ///
-/// The kernel needs no exponentials: it keeps those of the forward pass, and their sums.
+/// The kernel needs no exponentials: it keeps those of the forward pass, and their sums. There a number that is less than the
+/// least normal one is 0.
 pub(super) struct LogSumExp(pub(super) Over);
 
 /// How many exponentials a thread is given at once: some tens of microseconds of work.
@@ -57,14 +59,14 @@ fn for_each_block_of_runs<E: Real>(
     }
 }
 
-/// The exponentials of runs of a length, and the largest element and the sum of each piece.
+/// The exponentials of runs of a length, and the base and the sum of each piece.
 fn exponentials_by_pieces<E: Real>(x: &[E], len: usize, out: &mut [E], found: &mut [E]) {
     for_each_block_of_runs(len, out, found, |first, out, found| {
         at_best_level(Pieces { x: &x[first..], len: len.min(EXPONENTIALS), out, found });
     });
 }
 
-/// `e^(x - base)` with a base for each piece of runs of a length; the largest element and the sum of each.
+/// `e^(x - base)` with a base for each piece of runs of a length; the base and the sum of each.
 struct Pieces<'a, E> {
     x: &'a [E],
     len: usize,
@@ -79,18 +81,44 @@ impl<E: Real> Task for Pieces<'_, E> {
         let Pieces { x, len, out, found } = self;
         let mut found = found.chunks_exact_mut(2);
         for (x, out) in x.chunks(len).zip(out.chunks_mut(len)) {
+            // The largest element of a piece is sought if that of the piece before was not near the one before, or turns out
+            // to be far from its own.
+            let (mut base, mut guess) = (x[0], false);
             for (x, out) in x.chunks(PIECE).zip(out.chunks_mut(PIECE)) {
+                let mut search = !guess;
+                let sum = loop {
+                    if search {
+                        let before = std::mem::replace(&mut base, largest_of(x));
+                        guess = (base - before).abs() < E::lit(5.0);
+                    }
+                    let sum = exponentials_from::<E, A>(x, base, out);
+                    if search || is_moderate(sum) {
+                        break sum;
+                    }
+                    search = true;
+                };
                 let found = found.next().expect("two numbers for each piece");
-                let (largest, sum) = found.split_at_mut(1);
-                largest[0] = largest_of(x);
-                let base = finite_or_zero(largest[0]);
-                for (out, &x) in out.iter_mut().zip(x) {
-                    *out = <E as Vectorised>::exp::<A>(x - base);
-                }
-                sum[0] = SumBlock(out).run::<A>();
+                (found[0], found[1]) = (base, sum);
             }
         }
     }
+}
+
+/// `e^(x - base)` and the sum of them.
+#[inline(always)]
+fn exponentials_from<E: Real, A: Arithmetic>(x: &[E], base: E, out: &mut [E]) -> E {
+    let base = finite_or_zero(base);
+    for (out, &x) in out.iter_mut().zip(x) {
+        *out = <E as Vectorised>::exp_flushed::<A>(x - base);
+    }
+    SumBlock(out).run::<A>()
+}
+
+/// Whether a sum of exponentials says that the base is near the largest element: nothing has overflowed, and what has
+/// underflowed is nothing beside the sum.
+#[inline(always)]
+fn is_moderate<E: Real>(sum: E) -> bool {
+    E::lit(1e-3) < sum && sum < E::lit(1e6)
 }
 
 /// The largest element. NaN is passed over: it will be in the sum.
@@ -117,7 +145,7 @@ fn finite_or_zero<E: Real>(largest: E) -> E {
     if largest.is_finite() { largest } else { E::ZERO }
 }
 
-/// The logarithm of the sum of a run from the largest elements and sums of its pieces, and what the exponentials of each
+/// The logarithm of the sum of a run from the bases and sums of its pieces, and what the exponentials of each
 /// piece are to be divided by.
 fn put_together<E: Real>(found: &[E], divisors: &mut [E]) -> E {
     if let &[largest, sum] = found {
@@ -170,13 +198,13 @@ impl<E: Real> Task for Exponentials<'_, E> {
         let Exponentials { x, base, len, out } = self;
         if len == 1 {
             for ((out, &x), &base) in out.iter_mut().zip(x).zip(base) {
-                *out = <E as Vectorised>::exp::<A>(x - base);
+                *out = <E as Vectorised>::exp_flushed::<A>(x - base);
             }
             return;
         }
         for ((out, x), &base) in out.chunks_mut(len).zip(x.chunks(len)).zip(base) {
             for (out, &x) in out.iter_mut().zip(x) {
-                *out = <E as Vectorised>::exp::<A>(x - base);
+                *out = <E as Vectorised>::exp_flushed::<A>(x - base);
             }
         }
     }

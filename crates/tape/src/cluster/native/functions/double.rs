@@ -6,7 +6,9 @@ use std::f64::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Greater, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
-use crate::vector::coefficients::double::{self as coefficients, LN2_HIGH, LN2_LOW, SHIFT};
+use crate::vector::coefficients::double::{
+    self as coefficients, LN2_HIGH, LN2_LOW, SHIFT, TWO_BIASES,
+};
 
 type Term<'l> = super::term::Term<'l, f64>;
 
@@ -19,8 +21,12 @@ fn pow2(n: Term<'_>) -> Term<'_> {
 }
 
 fn scale<'l>(x: Term<'l>, n: Term<'l>) -> Term<'l> {
-    let half = nearest(0.5 * n);
-    x * pow2(half) * pow2(n - half)
+    scale_by(x, n + TWO_BIASES)
+}
+
+fn scale_by<'l>(x: Term<'l>, biased: Term<'l>) -> Term<'l> {
+    let half = biased.shifted(Right, 1);
+    x * half.shifted(Left, 52) * biased.integer_sub(half).shifted(Left, 52)
 }
 
 fn two_sum<'l>(a: Term<'l>, b: Term<'l>) -> (Term<'l>, Term<'l>) {
@@ -39,7 +45,7 @@ fn exp_tail(r: Term<'_>) -> Term<'_> {
 }
 
 fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>, Term<'_>) {
-    let n = nearest(x * LOG2_E);
+    let n = x.mul_add(LOG2_E, SHIFT) - SHIFT;
     let high = x.sub_product(n, LN2_HIGH);
     let low = n * LN2_LOW;
     let r = high - low;
@@ -49,10 +55,11 @@ fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>, Term<'_>) {
 
 pub(super) fn exp(x: Term<'_>) -> Term<'_> {
     let clamped = x.clamp(-746.0, 710.0);
-    let n = nearest(clamped * LOG2_E);
+    let biased = clamped.mul_add(LOG2_E, TWO_BIASES);
+    let n = biased - TWO_BIASES;
     let r = clamped.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
     let power = 1.0 + (r * r).mul_add(exp_tail(r), r);
-    scale(x.select(Less, -746.0, 0.0, power), n)
+    scale_by(x.select(Less, -746.0, 0.0, power), biased)
 }
 
 pub(super) fn exp2(x: Term<'_>) -> Term<'_> {

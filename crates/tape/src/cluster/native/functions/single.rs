@@ -5,33 +5,41 @@ use std::f32::consts::LOG2_E;
 use super::super::formula::Comparison::{Equal, Less};
 use super::super::formula::Direction::{Left, Right};
 use super::term::{Bits, poly};
-use crate::vector::coefficients::single::{self as coefficients, LN2_HIGH, LN2_LOW, SHIFT};
+use crate::vector::coefficients::single::{
+    self as coefficients, LN2_HIGH, LN2_LOW, SHIFT, TWO_BIASES,
+};
 
 type Term<'l> = super::term::Term<'l, f32>;
-
-fn nearest(x: Term<'_>) -> Term<'_> {
-    (x + SHIFT) - SHIFT
-}
 
 fn pow2(n: Term<'_>) -> Term<'_> {
     (n + (SHIFT + 127.0)).shifted(Left, 23)
 }
 
 fn scale<'l>(x: Term<'l>, n: Term<'l>) -> Term<'l> {
-    let half = nearest(0.5 * n);
-    x * pow2(half) * pow2(n - half)
+    scale_by(x, n + TWO_BIASES)
+}
+
+fn scale_by<'l>(x: Term<'l>, biased: Term<'l>) -> Term<'l> {
+    let half = biased.shifted(Right, 1);
+    x * half.shifted(Left, 23) * biased.integer_sub(half).shifted(Left, 23)
 }
 
 fn reduced(x: Term<'_>) -> (Term<'_>, Term<'_>) {
-    let n = nearest(x * LOG2_E);
+    let n = x.mul_add(LOG2_E, SHIFT) - SHIFT;
+    (n, less_power(x, n))
+}
+
+fn less_power<'l>(x: Term<'l>, n: Term<'l>) -> Term<'l> {
     let r = x.sub_product(n, LN2_HIGH).sub_product(n, LN2_LOW);
     let p = poly(r, &coefficients::EXP);
-    (n, (r * r).mul_add(p, r))
+    (r * r).mul_add(p, r)
 }
 
 pub(super) fn exp(x: Term<'_>) -> Term<'_> {
-    let (n, q) = reduced(x.clamp(-104.0, 89.0));
-    scale(x.select(Less, -104.0, 0.0, 1.0 + q), n)
+    let clamped = x.clamp(-104.0, 89.0);
+    let biased = clamped.mul_add(LOG2_E, TWO_BIASES);
+    let q = less_power(clamped, biased - TWO_BIASES);
+    scale_by(x.select(Less, -104.0, 0.0, 1.0 + q), biased)
 }
 
 pub(super) fn ln(x: Term<'_>) -> Term<'_> {
