@@ -109,6 +109,26 @@ fn the_recorded_gradient_of_logsumexp_keeps_its_digits() {
     assert_relative_eq!(recorded, y.backward().unwrap().wrt(x), max_relative = 1e-6);
 }
 
+/// In single precision, against double: drifting bases, and one piece far above the others.
+#[test]
+fn logsumexp_of_a_long_row_in_single_precision() {
+    for far in [0.0, 40.0, 300.0] {
+        let at = |i: usize| {
+            let jump = if i / 1024 == 4 { far } else { 0.0 };
+            ((i * 37 + 11) % 101) as f64 / 50.0 + 3.0 * (i / 1024) as f64 + jump
+        };
+        let (tape, wide) = (Tape::<f32>::default(), Tape::new());
+        let x = tape.tensor((0..10_000).map(|i| at(i) as f32).collect::<Vec<_>>());
+        let z = wide.tensor((0..10_000).map(|i| f64::from(at(i) as f32)).collect::<Vec<_>>());
+        let (y, right) = (x.logsumexp(), z.logsumexp());
+        assert_relative_eq!(f64::from(y.item()), right.item(), max_relative = 1e-6);
+        let (g, right) = (y.backward().unwrap().wrt(x), right.backward().unwrap().wrt(z));
+        for (&g, &right) in g.iter().zip(right.iter()) {
+            assert_relative_eq!(f64::from(g), right, max_relative = 4e-5, epsilon = 1e-30);
+        }
+    }
+}
+
 /// Rows that are computed in pieces, some from the base of a piece before: with bases far apart, near each other or drifting,
 /// without a finite element, infinite, with NaN.
 #[test]
