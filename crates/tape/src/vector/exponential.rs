@@ -28,13 +28,18 @@ fn exp_tail<A: Arithmetic>(r: f64) -> f64 {
     horner::<A, _, _>(r, coefficients::double::EXP)
 }
 
+/// `e^x / 2^n - 1` for the integer next to `x / ln 2`.
+#[inline(always)]
+fn less_power<A: Arithmetic>(x: f64, n: f64) -> f64 {
+    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
+    A::fma(r * r, exp_tail::<A>(r), r)
+}
+
 #[inline(always)]
 pub(super) fn exp<A: Arithmetic>(x: f64) -> f64 {
     let clamped = clamp(x, -746.0, 710.0);
     let biased = A::fma(clamped, LOG2_E, TWO_BIASES);
-    let n = biased - TWO_BIASES;
-    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, clamped));
-    let power = 1.0 + A::fma(r * r, exp_tail::<A>(r), r);
+    let power = 1.0 + less_power::<A>(clamped, biased - TWO_BIASES);
     // What rounds to zero is not left to underflow, which takes some processors a hundred times as long.
     scale_by(if x < -746.0 { 0.0 } else { power }, biased)
 }
@@ -46,9 +51,7 @@ pub(super) fn exp_flushed<A: Arithmetic>(x: f64) -> f64 {
     const ONE_BIAS: f64 = SHIFT + 1023.0;
     let x = clamp(x, -709.0, 710.0);
     let biased = A::fma(x, LOG2_E, ONE_BIAS);
-    let n = biased - ONE_BIAS;
-    let r = A::fma(-n, LN2_LOW, A::fma(-n, LN2_HIGH, x));
-    let power = 1.0 + A::fma(r * r, exp_tail::<A>(r), r);
+    let power = 1.0 + less_power::<A>(x, biased - ONE_BIAS);
     // The least exponent and the largest one are those of 0 and infinity.
     power * f64::from_bits(biased.to_bits() << 52)
 }
